@@ -1,0 +1,57 @@
+# The course in one command each; `make help` lists them. Works with GNU make from 3.81 (macOS) on.
+PYTHON ?= python3
+RUN := .venv/bin/python
+INSTALLED := .venv/installed
+BRANCH ?= main
+comma := ,
+CHOSEN = $(subst $(comma), ,$(NOTEBOOKS))
+
+.PHONY: lab test verify course replicate data notebooks colab help clean need-seeds
+.DEFAULT_GOAL := help
+
+lab: $(INSTALLED) ## install what is pinned and open the course in JupyterLab
+	$(RUN) -m jupyterlab --ServerApp.ip=127.0.0.1 notebooks/00_start_here.ipynb
+
+test: $(INSTALLED) ## lint, unit tests, every notebook as a reader runs it, the browser test
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	$(RUN) -m pytest -q -rs -m "not browser" \
+		--nbval --nbval-current-env --nbval-cell-timeout=300 tests notebooks
+	$(RUN) -m pytest -q -rs -m browser tests/test_browser.py
+	@echo "make test: everything passed (what was skipped is named above, with its reason)"
+
+verify: $(INSTALLED) ## run every notebook with nothing stored, all seeds, and check every claim
+	$(RUN) tools/run_notebooks.py verify $(CHOSEN)
+
+course: $(INSTALLED) ## run every notebook from scratch and write readable pages into build/
+	$(RUN) tools/run_notebooks.py course $(CHOSEN)
+
+replicate: need-seeds $(INSTALLED) ## count the claims that hold: SEEDS=101-110 [NOTEBOOKS=01,05]
+	$(RUN) tools/replicate.py --seeds "$(SEEDS)" $(if $(NOTEBOOKS),--notebooks "$(NOTEBOOKS)")
+
+data: $(INSTALLED) ## recompute and rewrite the stored results: [NOTEBOOKS=01,05]
+	$(RUN) tools/run_notebooks.py data $(CHOSEN)
+
+notebooks: $(INSTALLED) ## run every notebook and rewrite its committed outputs: [NOTEBOOKS=01,05]
+	$(RUN) tools/run_notebooks.py refresh $(CHOSEN)
+
+colab: $(INSTALLED) ## stamp badges and set-up cells: REPO=owner/name [BRANCH=main]
+	$(RUN) tools/colab.py $(if $(filter command,$(origin REPO)),"$(REPO)" "$(BRANCH)")
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+
+clean: ## remove what the targets wrote (build/ and caches); .venv stays
+	rm -rf build .pytest_cache .ruff_cache
+
+# Remade when the pins change, and only then.
+$(INSTALLED): pyproject.toml constraints.txt
+	@test -x .venv/bin/pip || command -v $(PYTHON) >/dev/null || \
+		{ echo "There is no $(PYTHON) here: install Python 3.11, 3.12 or 3.13."; exit 1; }
+	@test -x .venv/bin/pip || { $(PYTHON) tools/check_python.py && $(PYTHON) -m venv .venv; }
+	@echo "Installing the pinned packages into .venv: takes minutes the first time."
+	$(RUN) -m pip install --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	@touch $@
+
+need-seeds:
+	@test -n "$(SEEDS)" || { echo "Say which seeds, as in 'make replicate SEEDS=101-110'."; exit 1; }

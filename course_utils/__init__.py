@@ -1,0 +1,1 @@
+"""The small package behind a course on how neural networks really train."""

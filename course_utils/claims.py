@@ -1,0 +1,189 @@
+"""Claims: sentences that a run can refute, with a margin on every seed.
+
+A claim is a sentence, one quantity per seed, and a bound with a direction. Its printed text holds
+no digit that moves, so that it can be compared; the per-seed values go to a record and a figure.
+"""
+
+import json
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from course_utils.reproducibility import claims_folder, provenance
+
+VERDICTS = ("supported", "partly", "refuted")
+
+
+class ClaimFailed(AssertionError):
+    """At least one claim does not hold; the message names each of them."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A sentence, and a quantity per seed that has to lie above or below a bound.
+
+    Parameters
+    ----------
+    id
+        Short name, unique in its notebook.
+    values
+        One number per seed, with the dimension `seed`. NaN counts as not holding.
+    above, below
+        The bound: exactly one of the two.
+    at_least
+        Share of the seeds, in (0, 1], on which the bound must hold.
+    """
+
+    id: str
+    sentence: str
+    values: xr.DataArray
+    above: float | None = None
+    below: float | None = None
+    at_least: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.values, xr.DataArray) or self.values.dims != ("seed",):
+            found = getattr(self.values, "dims", type(self.values).__name__)
+            raise TypeError(
+                f"claim {self.id!r}: values must be a DataArray over 'seed', got {found}"
+            )
+        if (self.above is None) == (self.below is None):
+            raise ValueError(f"claim {self.id!r}: give either above= or below=")
+        if not math.isfinite(self.bound):
+            raise ValueError(f"claim {self.id!r}: the bound must be finite, got {self.bound}")
+        if not 0 < self.at_least <= 1:
+            raise ValueError(f"claim {self.id!r}: at_least must be in (0, 1], got {self.at_least}")
+
+    @property
+    def bound(self) -> float:
+        return self.below if self.above is None else self.above
+
+    @property
+    def margins(self) -> xr.DataArray:
+        """Distance of each seed's value from the bound, positive where the bound holds."""
+        return self.values - self.bound if self.below is None else self.bound - self.values
+
+    @property
+    def seeds_held(self) -> int:
+        return int((self.margins > 0).sum())
+
+    @property
+    def held(self) -> bool:
+        return self.seeds_held >= math.ceil(self.at_least * self.values.size - 1e-9)
+
+    def line(self) -> str:
+        """The verdict as stable text: no measured number in it."""
+        verdict = "HOLDS" if self.held else "FAILS"
+        direction = "above" if self.below is None else "below"
+        share = "" if self.at_least == 1 else f", wanted {self.at_least:.0%}"
+        count = f"{self.seeds_held} of {self.values.size} seeds"
+        return f"{verdict}  {self.id}: {self.sentence} [{direction} {self.bound:g}; {count}{share}]"
+
+
+def report(notebook: str, claims: Sequence[Claim]) -> None:
+    """Print a line for each claim, record them, and fail if one does not hold.
+
+    Parameters
+    ----------
+    notebook
+        File name without suffix; the record goes to ``<COURSE_CLAIMS>/<notebook>.json``.
+
+    Raises
+    ------
+    ClaimFailed
+        Naming every claim that does not hold.
+    ValueError
+        If there is no claim, or two have the same id.
+    """
+    ids = [claim.id for claim in claims]
+    if not ids or len(set(ids)) != len(ids):
+        raise ValueError(f"claims need distinct ids, at least one, got {ids}")
+    for claim in claims:
+        print(claim.line())
+    if folder := claims_folder():
+        _record(folder / f"{notebook}.json", notebook, claims)
+    failed = [claim for claim in claims if not claim.held]
+    if failed:
+        raise ClaimFailed("; ".join(claim.line() for claim in failed))
+
+
+def _record(path: Path, notebook: str, claims: Sequence[Claim]) -> None:
+    """Append to the JSON list in `path`; a crash leaves the old list."""
+    records = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+    for claim in claims:
+        seeds = [int(seed) for seed in claim.values["seed"].values]
+        values = [float(v) if np.isfinite(v) else None for v in claim.values.values]
+        records.append(
+            {
+                "notebook": notebook,
+                "claim": claim.id,
+                "sentence": claim.sentence,
+                "values": dict(zip(map(str, seeds), values, strict=True)),
+                "bound": claim.bound,
+                "direction": "below" if claim.above is None else "above",
+                "at_least": claim.at_least,
+                "held": claim.held,
+                "seeds_held": claim.seeds_held,
+                "seeds": len(seeds),
+                "versions": provenance(),
+            }
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".partial")
+    temporary.write_text(json.dumps(records, indent=1) + "\n", encoding="utf-8")
+    os.replace(temporary, path)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """An explanation, the control that could have refuted it, and what came out.
+
+    Parameters
+    ----------
+    effect
+        One number per seed, with the dimension `seed`, in the unit that `control` names.
+    verdict
+        "supported", "partly" or "refuted".
+    evidence
+        The claims that this verdict rests on.
+    """
+
+    explanation: str
+    control: str
+    effect: xr.DataArray
+    verdict: str
+    evidence: tuple[Claim, ...]
+
+    def __post_init__(self) -> None:
+        if self.verdict not in VERDICTS:
+            raise ValueError(f"verdict must be one of {', '.join(VERDICTS)}, got {self.verdict!r}")
+        if not self.evidence:
+            raise ValueError(f"{self.explanation!r}: a verdict needs at least one claim")
+
+
+def verdict_table(trials: Sequence[Trial]) -> pd.DataFrame:
+    """Explanations with control, effect (median and range over the seeds) and verdict.
+
+    A verdict whose claims do not all hold in this run is withdrawn.
+    """
+    rows = []
+    for trial in trials:
+        effect = trial.effect
+        held = all(claim.held for claim in trial.evidence)
+        rows.append(
+            {
+                "explanation": trial.explanation,
+                "control": trial.control,
+                "effect": f"{float(effect.median()):+.2g}"
+                f" [{float(effect.min()):+.2g}, {float(effect.max()):+.2g}]",
+                "seeds": effect.size,
+                "verdict": trial.verdict if held else f"{trial.verdict}? NOT CONFIRMED IN THIS RUN",
+            }
+        )
+    return pd.DataFrame(rows).set_index("explanation")

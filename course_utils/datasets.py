@@ -1,0 +1,216 @@
+"""The data: generated, bundled or downloaded, and the batches drawn from it.
+
+Every set is one `Examples`: tensors in memory, with the names of its classes. All randomness comes
+from a generator made of the seed that is passed, so that the seed alone decides what one gets.
+"""
+
+import math
+import operator
+from collections.abc import Iterable, Iterator
+from numbers import Real
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from course_utils.downloads import DOWNLOADS, downloaded
+from course_utils.reproducibility import check_seed
+
+NAMES = ("volumes", "digits", *DOWNLOADS)
+
+
+class Examples(NamedTuple):
+    """A labelled data set, whole, in memory.
+
+    inputs : float32, (examples, channels, height, width) or (examples, channels, depth, height,
+        width); the unit is in the docstring of the function that made it
+    targets : int64, (examples,): index into `classes`; for segmentation (examples, height, width)
+    classes : the classes' names in the order of their index; empty if there are none
+    """
+
+    inputs: Tensor
+    targets: Tensor
+    classes: tuple[str, ...]
+
+
+def volumes(seed: int, examples: int = 512, size: int = 8, noise: float = 0.25) -> Examples:
+    """Solid balls (class 0) and hollow shells (class 1) in noise: a small 3D task.
+
+    inputs (examples, 1, size, size, size), in standard deviations of the whole set; targets
+    (examples,), the classes in turn. Centre and radius vary. Each volume is scaled to a mean of
+    0.15 before `noise`, the standard deviation of every voxel's normal noise, is added: the mean
+    intensity tells nothing, where the intensity sits tells all.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `seed`, `examples` (at least 2), `size` (at least 6) or `noise` (0 or more) is not such.
+    """
+    generator = torch.Generator().manual_seed(check_seed(seed))
+    examples = _whole_number("examples", examples, 2)
+    size = _whole_number("size", size, 6)  # below, a shell may have no voxel in its hollow
+    if not isinstance(noise, Real):
+        raise TypeError(f"noise must be a number, got {noise!r}")
+    if not 0 <= noise < math.inf:
+        raise ValueError(f"noise must be 0 or larger and finite, got {noise}")
+
+    targets = torch.arange(examples) % 2
+    bodies = _bodies(targets.view(-1, 1, 1, 1) == 1, size, generator)
+    noisy = bodies + noise * torch.randn(bodies.shape, generator=generator)
+    # In double precision: the last digit of a single-precision sum depends on the thread count.
+    mean, deviation = noisy.double().mean().item(), noisy.double().std().item()
+    inputs = ((noisy - mean) / deviation).unsqueeze(1)
+    return _checked(Examples(inputs, targets, ("solid ball", "hollow shell")))
+
+
+def _bodies(hollow: Tensor, size: int, generator: torch.Generator) -> Tensor:
+    """(examples, size, size, size): shells where `hollow`, else balls, each of mean 0.15."""
+    examples = len(hollow)
+    centre = size * (0.4 + 0.2 * torch.rand(examples, 3, 1, generator=generator)) - 0.5  # voxels
+    radius = size * (0.28 + 0.12 * torch.rand(examples, 1, 1, 1, generator=generator))  # voxels
+    z, y, x = ((torch.arange(size) - centre) ** 2).unbind(1)  # (examples, size) each
+    distance = (z[:, :, None, None] + y[:, None, :, None] + x[:, None, None, :]).sqrt()
+    shell = (
+        distance - radius
+    ).abs() < 0.8  # thick enough to have no gaps, thin enough for a hollow
+    bodies = torch.where(hollow, shell, distance < radius).float()
+    return bodies * (0.15 / bodies.mean((1, 2, 3), keepdim=True))
+
+
+def digits(size: int = 8, classes: Iterable[int] = range(10)) -> Examples:
+    """scikit-learn's bundled handwritten digits, in the order in which they come.
+
+    inputs (examples, 1, size, size), ink from 0 to 1; 8 x 8 as they come, larger ones bilinear.
+    targets (examples,), index into `classes`: the digits to keep. All ten: 1,797 examples.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `size` is not a whole number of 8 or more, or `classes` not different digits 0 .. 9.
+    """
+    from sklearn.datasets import load_digits  # a second to import: only for who asks for it
+
+    size = _whole_number("size", size, 8)
+    kept = [_whole_number("classes", digit, 0, 9) for digit in classes]
+    if not kept or len(set(kept)) != len(kept):
+        raise ValueError(f"classes must be one or more different digits, got {kept}")
+    bundled = load_digits()
+    images = torch.from_numpy(bundled.images).float().unsqueeze(1) / 16  # counts of 0 .. 16 pixels
+    same = torch.from_numpy(bundled.target)[:, None] == torch.tensor(kept)  # (1797, classes)
+    chosen = same.any(1)
+    inputs = images[chosen]
+    if size != 8:
+        inputs = interpolate(inputs, size=(size, size), mode="bilinear")
+    return _checked(Examples(inputs, same[chosen].int().argmax(1), tuple(map(str, kept))))
+
+
+def load(
+    name: str,
+    *,
+    train: bool = True,
+    root: str | Path | None = None,
+    download: bool = True,
+    seed: int = 0,
+) -> Examples:
+    """The training (or test) examples of the data set called `name`.
+
+    "volumes": `volumes(seed)`; the test set is drawn from another seed. "digits": a random 1,200 of
+    `digits()`, drawn by `seed`; the other 597 are the test set. "fashion_mnist": 60,000 (10,000)
+    inputs of (1, 28, 28); "cifar10": 50,000 (10,000) of (3, 32, 32), 0.6 GB in memory; intensity
+    from 0 to 1 in both. Only these two use `root`, the folder with the downloaded files (default:
+    data/downloads in a checkout, else ~/.cache/course_utils), and `download`, whether to fetch,
+    once and with a progress bar, what is not there.
+
+    Raises
+    ------
+    ValueError
+        If there is no data set of this name.
+    FileNotFoundError
+        If the files are not there and `download` is False.
+    ConnectionError
+        If they could not be downloaded whole. Nothing half-done is kept.
+    OSError
+        If files are there but cannot be read.
+    """
+    if name not in NAMES:
+        raise ValueError(f"unknown data set {name!r}; expected one of {', '.join(NAMES)}")
+    seed = check_seed(seed)
+    if name == "volumes":
+        return volumes(seed if train else seed ^ 2**31)  # far from every seed people use
+    if name == "digits":
+        inputs, targets, classes = digits()
+        order = torch.randperm(len(inputs), generator=torch.Generator().manual_seed(seed))
+        chosen = order[:1200] if train else order[1200:]
+        return Examples(inputs[chosen], targets[chosen], classes)
+    return _checked(Examples(*downloaded(name, train, root, download)))
+
+
+def batches(
+    examples: Examples | tuple[Tensor, Tensor],
+    batch_size: int,
+    steps: int,
+    seed: int,
+    reshuffle: bool = True,
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """`steps` batches of (inputs, targets) in an order that `seed` decides.
+
+    Every epoch is a new permutation, or with `reshuffle=False` always the first one. The examples
+    left over at the end of an epoch, fewer than a batch, are dropped.
+
+    Raises
+    ------
+    TypeError, ValueError
+        At the call: if `examples` is no such pair or its labels are out of range, `batch_size` is
+        not between 1 and the number of examples, or `steps` or `seed` is not 0 or larger.
+    """
+    if not (isinstance(examples, tuple) and len(examples) in (2, 3)):
+        raise TypeError(f"examples must be Examples or (inputs, targets), got {type(examples)}")
+    inputs, targets, *classes = examples
+    _checked(Examples(inputs, targets, classes[0] if classes else ()))
+    batch_size = _whole_number("batch_size", batch_size, 1, len(inputs))
+    steps = _whole_number("steps", steps, 0)
+    generator = torch.Generator().manual_seed(check_seed(seed))
+    return _drawn(inputs, targets, batch_size, steps, generator, reshuffle)
+
+
+def _drawn(inputs, targets, batch_size, steps, generator, reshuffle):
+    """What `batches` returns: apart from it, so that it raises at the call and not later."""
+    starts = range(0, len(inputs) - batch_size + 1, batch_size)
+    for step in range(steps):
+        start = starts[step % len(starts)]
+        if step == 0 or (start == 0 and reshuffle):
+            order = torch.randperm(len(inputs), generator=generator).to(inputs.device)
+        chosen = order[start : start + batch_size]
+        yield inputs[chosen], targets[chosen]
+
+
+def _checked(examples: Examples) -> Examples:
+    """`examples`, or an error that says what is wrong with them."""
+    inputs, targets, classes = examples
+    for name, value in (("inputs", inputs), ("targets", targets)):
+        if not isinstance(value, Tensor):
+            raise TypeError(f"{name} must be a tensor, got {type(value)}")
+    if len(inputs) != len(targets) or not len(inputs):
+        raise ValueError(
+            f"inputs and targets must be equally many, 1 or more; got {len(inputs)}, {len(targets)}"
+        )
+    lowest, highest = targets.min().item(), targets.max().item()
+    if classes and not 0 <= lowest <= highest < len(classes):
+        raise ValueError(
+            f"targets must lie in 0 .. {len(classes) - 1}, one for each of {len(classes)} classes; "
+            f"got {lowest} .. {highest}"
+        )
+    return examples
+
+
+def _whole_number(name: str, value: object, least: int, most: int | None = None) -> int:
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} must be a whole number, got {value!r}") from None
+    if number < least or (most is not None and number > most):
+        accepted = f"{least} or larger" if most is None else f"between {least} and {most}"
+        raise ValueError(f"{name} must be {accepted}, got {number}")
+    return number

@@ -1,0 +1,143 @@
+"""Exercises with an automatic check, a hint, and a solution that opens after an attempt."""
+
+import functools
+import inspect
+import textwrap
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from html import escape
+from typing import Any, NamedTuple
+
+from course_utils.messages import Message
+
+
+class Exercise(NamedTuple):
+    """A check of an answer, a hint, and a function that returns a right answer."""
+
+    check: Callable[[Any], bool | str]
+    hint: str
+    solution: Callable[[], Any]
+
+
+class _Unattempted(Exception):
+    """A function of the answer still returns Ellipsis."""
+
+
+@dataclass(frozen=True)
+class Exercises:
+    """The exercises of one notebook. An answer of ``...`` is one that was not attempted yet."""
+
+    exercises: dict[str, Exercise] = field(default_factory=dict)
+
+    def add(
+        self,
+        key: str,
+        check: Callable[[Any], bool | str],
+        hint: str,
+        solution: Callable[[], Any],
+    ) -> None:
+        """Add an exercise.
+
+        Parameters
+        ----------
+        check
+            ``check(answer)`` returns True, or a sentence that helps; it may raise.
+        solution
+            Returns a right answer; its source is what a reader sees as the solution.
+        """
+        for name, function in (("check", check), ("solution", solution)):
+            if not callable(function):
+                raise TypeError(f"{name} must be a function, got {function!r}")
+        self.exercises[key] = Exercise(check, hint, solution)
+
+    def check(self, key: str, answer: Any) -> Message:
+        """Whether `answer` is right; if not, what to try. Never raises on a wrong answer.
+
+        Raises
+        ------
+        ValueError
+            If there is no such exercise.
+        """
+        if key not in self.exercises:
+            has = ", ".join(self.exercises) or "none"
+            raise ValueError(f"key {key!r} is not an exercise; there are: {has}")
+        exercise = self.exercises[key]
+        right, text = _judge(exercise.check, answer)
+        hint = "" if right else exercise.hint
+        html = f"<div>{escape(text)}</div>"
+        if hint:
+            html += _details("Hint", escape(hint))
+        if right is not None:  # attempted
+            html += _details("Solution", f"<pre>{escape(_source(exercise.solution))}</pre>")
+        return Message(f"{text}\nHint: {hint}" if hint else text, html)
+
+    def self_test(self) -> None:
+        """Check every exercise: its solution must pass, and the unattempted answer must not.
+
+        Raises
+        ------
+        AssertionError
+            If not; the message names the exercise.
+        """
+        for key, exercise in self.exercises.items():
+            right, text = _judge(exercise.check, exercise.solution())
+            assert right, f"exercise {key!r}: its own solution does not pass: {text}"
+            try:
+                passes = _is_true(exercise.check(...))
+            except Exception:
+                passes = False
+            assert not passes, f"exercise {key!r}: an answer of ... passes"
+
+
+def _judge(check: Callable[[Any], bool | str], answer: Any) -> tuple[bool | None, str]:
+    """Whether an answer is right (None: not attempted), and the sentence that says so."""
+    unattempted = None, "Not attempted yet: replace the ... by your answer and run the cell again."
+    parts = answer.values() if isinstance(answer, dict) else answer
+    inside = isinstance(answer, dict | list | tuple) and any(part is ... for part in parts)
+    if answer is ... or inside:
+        return unattempted
+    seen: list[bool] = []
+    try:
+        result = check(_watched(answer, seen) if inspect.isroutine(answer) else answer)
+    except Exception as error:
+        if seen:
+            return unattempted
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        place = f"in {where.name}, line {where.lineno}"
+        return False, f"Not yet: your answer led to {type(error).__name__}: {error} ({place})"
+    if seen:
+        return unattempted
+    if _is_true(result):
+        return True, "Correct."
+    return False, f"Not yet: {result}" if isinstance(result, str) else "Not yet."
+
+
+def _watched(answer: Callable[..., Any], seen: list[bool]) -> Callable[..., Any]:
+    """The function `answer`, noting in `seen` that it returned Ellipsis."""
+
+    @functools.wraps(answer)
+    def call(*arguments: Any, **options: Any) -> Any:
+        result = answer(*arguments, **options)
+        if result is ...:
+            seen.append(True)
+            raise _Unattempted
+        return result
+
+    return call
+
+
+def _is_true(result: Any) -> bool:
+    """True or numpy's or torch's True; not any other value that counts as true."""
+    return result is True or (getattr(result, "ndim", None) == 0 and result.item() is True)
+
+
+def _source(function: Callable[[], Any]) -> str:
+    try:
+        return textwrap.dedent(inspect.getsource(function)).strip()
+    except (OSError, TypeError):
+        return "(its source is not available here)"
+
+
+def _details(summary: str, html: str) -> str:
+    return f"<details><summary>{summary}</summary>{html}</details>"

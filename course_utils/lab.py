@@ -1,0 +1,244 @@
+"""The lab: controls that scrub a stored grid of curves, and a button that trains for real.
+
+Moving a control trains nothing: it draws a stored curve, and so it answers at once. Run live
+trains the experiment as it now stands in the notebook, at the settings of the controls.
+"""
+
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import ipywidgets as widgets
+import xarray as xr
+
+from course_utils import training
+from course_utils.lab_controls import Annotate, Factor, Plan, close, make_controls, with_losses
+from course_utils.lab_picture import Line, fit_scale, grid_range, new_picture
+from course_utils.lab_runs import Run, check_run
+from course_utils.main_thread import in_main_thread, interruptible
+from course_utils.messages import spoken
+from course_utils.reproducibility import isolated
+
+_open: dict[str, "Lab"] = {}  # by name: a cell that is run again replaces its lab
+
+
+def lab(
+    name: str,
+    experiment: Callable[..., xr.Dataset],
+    grid: xr.Dataset,
+    *,
+    start: Mapping[str, Any] | None = None,
+    losses: Sequence[str] = ("reported_loss", "data_loss"),
+    axes: Mapping[str, Factor] | None = None,
+    annotate: Annotate | None = None,
+    labels: Mapping[str, str] | None = None,
+) -> "Lab":
+    """A lab for `experiment` over the stored curves of `grid`; it closes the last of its name.
+
+    Parameters
+    ----------
+    experiment
+        ``experiment(<settings>, seed)``, defined in the notebook; Run live calls what then goes
+        by its name there.
+    grid
+        From ``stored_grid``: its dimensions are the settings and `step`.
+    start
+        Settings to begin with; by default the first of each.
+    losses
+        Variables of the grid to choose from.
+    axes
+        Units of the x-axis, each with how many of them a step is: ``{"step": 1, "example": 32}``;
+        where that depends on the settings, a function of their dict.
+    annotate
+        ``annotate(ax, ...)`` draws a formula, say, on the axes, at each move. It gets those of
+        `settings` (a dict), `axis` and `loss` (their names) that are among its arguments.
+    labels
+        Words for settings, losses and axes; by default their names.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not of this form, or grid and experiment do not fit each other.
+    """
+    axes = {"step": 1} if axes is None else dict(axes)
+    grid = with_losses(grid, losses)
+    plan = Plan(experiment, grid, dict(start or {}), tuple(losses), axes, annotate, labels or {})
+    if name in _open:
+        _open.pop(name).close()
+    _open[name] = Lab(name, plan)
+    return _open[name]
+
+
+class Lab(widgets.VBox):
+    """What `lab` returns. `controls` by name, `run`, `image`, `status`; `last_error` or None."""
+
+    def __init__(self, name: str, plan: Plan):
+        self.name, self.plan = name, plan
+        self.edited = plan.grid.attrs.get("origin") == "original"
+        self.picture = new_picture()
+        self.ranges = {loss: grid_range(plan.grid, loss) for loss in plan.losses}
+        self.last_error: Exception | None = None
+        self.ghost: Run | None = None
+        self.live: Run | None = None
+        self.controls = make_controls(plan)
+        self.run = widgets.Button(description="Run live", icon="play", button_style="primary")
+        self.run.tooltip = "Train the experiment as it now stands, at these settings and seed"
+        self.image = widgets.Image(format="png", layout={"width": "700px", "max_width": "100%"})
+        self.status = widgets.HTML()
+        wrap = {"flex_flow": "row wrap", "max_width": "720px"}
+        sliders = widgets.HBox([self.controls[key] for key in plan.settings], layout=wrap)
+        others = [self.controls[key] for key in ("loss", "axis", "seed")]
+        row = widgets.HBox([*others, self.run], layout=wrap)
+        super().__init__([sliders, row, self.image, self.status])
+        self.stored = self._stored()
+        self._show()
+        for key in (*plan.settings, "loss", "axis"):
+            action = self._move if key in plan.settings else self._show
+            self.controls[key].observe(partial(self._call, action), names="value")
+        self.run.on_click(partial(self._call, self._run_live))
+
+    def chosen(self) -> dict[str, Any]:
+        """The settings of the controls, as the experiment gets them."""
+        return {key: self.controls[key].value for key in self.plan.settings}
+
+    def redraw(self) -> None:
+        """Draw the picture for the controls as they are."""
+        plan, loss, axis = self.plan, self.controls["loss"].value, self.controls["axis"].value
+        runs = {"before": self.ghost, "stored": self.stored, "live": self.live}
+        shown = {role: run for role, run in runs.items() if run and run.exists(loss)}
+        lines = [self._line(role, run, loss, axis) for role, run in shown.items()]
+        annotate = plan.annotation(settings=self.chosen(), axis=axis, loss=loss)
+        note = "" if {"stored", "live"} & set(shown) else "no stored curve here: press Run live"
+        scale = fit_scale(plan.word(axis), plan.word(loss), self.ranges[loss], lines)
+        self.image.value = self.picture.png(scale, lines, annotate, note)
+
+    def say(self, text: str) -> None:
+        """Show `text` under the picture, where a screen reader reads it out.
+
+        It says what the picture shows, because an Image has no alternative text of its own (and
+        its tooltip, in ipywidgets 8.1, ends in a JavaScript error).
+        """
+        self.status.value = spoken(text)
+
+    def close(self) -> None:
+        """Close all that belongs to this lab, so that nothing of it is left in the kernel."""
+        close(*self.children)
+        super().close()
+        if _open.get(self.name) is self:
+            del _open[self.name]
+
+    def __repr__(self) -> str:
+        return f"Lab {self.name!r}: {', '.join(self.plan.settings)}"
+
+    def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
+        """The widget, and its picture where there is no kernel behind it any more."""
+        bundle = super()._repr_mimebundle_(**options)
+        return {**bundle, "image/png": self.image.value}
+
+    def _call(self, action: Callable[[], None], _change: Any = None) -> None:
+        """What a control does when it is moved or pressed."""
+        in_main_thread(partial(self._guarded, action))
+
+    def _guarded(self, action: Callable[[], None]) -> None:
+        """Carry out `action`; show what it raises, because a front end would swallow it."""
+        try:
+            action()
+            self.last_error = None
+        except Exception as error:
+            self.last_error = error
+            where = traceback.extract_tb(error.__traceback__)[-1]
+            self.say(f"{type(error).__name__}: {error} (in {where.name}, line {where.lineno})")
+
+    def _show(self) -> None:
+        self.redraw()
+        self.say(self._summary())
+
+    def _move(self) -> None:
+        """Another setting: what was on top becomes the ghost."""
+        if self.chosen() == self.stored.settings:
+            return  # several moves, while the kernel was busy, arrive as one
+        self.ghost, self.live = self.live or self.stored, None
+        self.stored = self._stored()
+        self._show()
+
+    def _stored(self) -> Run:
+        """The stored curves at the settings of the controls."""
+        where = {key: self.controls[key].index for key in self.plan.settings}
+        origin = "original experiment" if self.edited else "stored"
+        return Run(self.chosen(), self.plan.grid.isel(where), f"{origin}, seed {self.plan.seed}")
+
+    def _line(self, role: str, run: Run, loss: str, axis: str) -> Line:
+        """A run as the picture draws it."""
+        factor = self.plan.axes[axis]
+        positions = run.data["step"].values * (factor(run.settings) if callable(factor) else factor)
+        label = run.label
+        if role == "before":
+            now = self.chosen()
+            other = {key: value for key, value in run.settings.items() if value != now[key]}
+            label = f"before: {self.plan.in_words(other) or run.label}"
+        return Line(role, label, positions, run.data[loss].values, run.diverged_at)
+
+    def _summary(self) -> str:
+        """The picture in words."""
+        if self.plan.missing():
+            return "No stored curves exist for this lab yet: press Run live to make one."
+        loss, here = self.controls["loss"].value, self.plan.in_words(self.chosen())
+        if not self.stored.exists(loss):
+            return f"{here}: no stored curve. Press Run live to make one."
+        text = f"{here}: {self.plan.word(loss)} {self.stored.ends(loss)}."
+        return (
+            f"{text} (The stored curves are of the original experiment.)" if self.edited else text
+        )
+
+    def _run_live(self) -> None:
+        """Train the experiment as it now stands, and draw its curve as it grows."""
+        settings, seed, started = self.chosen(), self.controls["seed"].value, time.monotonic()
+        experiment = self.plan.experiment_now()
+        self.edited = self.plan.edited(experiment)
+        self.ghost, self.live, self.stored = self.live or self.ghost, None, self._stored()
+        label = f"{'your edited experiment' if self.edited else 'live run'}, seed {seed}"
+        grow = partial(self._grow, settings, label)
+        with self._busy():
+            self.redraw()
+            self.say("Training. To stop and keep what is there, interrupt the kernel.")
+            try:
+                with interruptible(), training.watch(grow), isolated(seed):
+                    data = experiment(**settings, seed=seed)
+            except KeyboardInterrupt:
+                kept = f"kept {self.live.label}, as far as it went" if self.live else "no step done"
+                self.say(f"Interrupted: {kept}.")
+                return
+            grow(check_run(data, self.plan.losses))
+        self.say(f"{self._verdict(seed)} ({time.monotonic() - started:.1f} s)")
+
+    def _grow(self, settings: dict[str, Any], label: str, data: xr.Dataset) -> None:
+        self.live = Run(settings, data, label)
+        self.redraw()
+
+    def _verdict(self, seed: int) -> str:
+        """How the live run compares with the stored one."""
+        if self.plan.missing():
+            return "Done. There is no stored curve to compare it with."
+        if self.edited:
+            return "Done: your edited experiment. The stored curve is of the original one."
+        if seed != self.plan.seed:
+            return f"Done: seed {seed}. The stored curve is of seed {self.plan.seed}."
+        gap = self.live.gap(self.stored, self.plan.losses)
+        if gap == 0:
+            return "Done: equal to the stored curve, bit for bit."
+        return f"Done: differs from the stored curve by {gap:.1g} at most."
+
+    @contextmanager
+    def _busy(self) -> Iterator[None]:
+        """Controls cannot be moved: the kernel would only hear of it afterwards."""
+        controls = (*self.controls.values(), self.run)
+        try:
+            for control in controls:
+                control.disabled = True
+            yield
+        finally:
+            for control in controls:
+                control.disabled = False

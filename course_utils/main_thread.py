@@ -1,0 +1,35 @@
+"""Callbacks of widgets belong in the main thread.
+
+JupyterLab lets widgets speak to a thread of their own in the kernel (a "subshell"). A live run
+there could not be interrupted, because an interrupt arrives in the main thread, and it would share
+torch's random generator with the cell that is running just then: both would get other numbers.
+"""
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from IPython import get_ipython
+
+
+def in_main_thread(action: Callable[[], None]) -> None:
+    """Call `action`: at once in the main thread, from any other as soon as no cell is running."""
+    kernel = getattr(get_ipython(), "kernel", None)
+    if kernel is None or threading.current_thread() is threading.main_thread():
+        action()
+    else:
+        kernel.io_loop.add_callback(action)
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Let an interrupt raise KeyboardInterrupt, which a kernel ignores while no cell is running."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

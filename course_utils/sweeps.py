@@ -1,0 +1,311 @@
+"""An experiment over a grid of settings and seeds, as one labelled array.
+
+An experiment is an ordinary function ``experiment(<settings>, seed)`` that returns a Dataset, such
+as the one of ``train``, or a dict of numbers. A run depends on its settings and its seed alone, so
+it does not matter in which process, in which order or on how many cores it happens.
+"""
+
+import inspect
+import itertools
+import math
+import multiprocessing
+import signal
+import time
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import joblib
+import numpy as np
+import pandas as pd
+import xarray as xr
+from tqdm.auto import tqdm
+
+from course_utils import store
+from course_utils.reproducibility import check_seed, isolated, mode, seeds_from_environment
+from course_utils.store import Experiment
+
+Run = tuple[Any, ...]  # the value of each setting, then the seed
+
+
+class SweepWarning(UserWarning):
+    """A sweep that is incomplete: interrupted, or with runs that raised an error."""
+
+
+def sweep(
+    experiment: Experiment,
+    grid: Mapping[str, Sequence[Any]],
+    seeds: Iterable[int] | None = None,
+    *,
+    name: str | None = None,
+    full: bool = False,
+    workers: int | None = None,
+    limit: int = 1000,
+) -> xr.Dataset:
+    """Results of `experiment` for every combination of settings and every seed.
+
+    Parameters
+    ----------
+    grid
+        For each setting of the experiment the values to try: numbers or strings.
+    seeds
+        By default those of COURSE_SEEDS (0-4).
+    name
+        Of a stored result. If it was made by this very experiment, the first seed is trained here
+        and the others are read from the store; what the store lacks is trained.
+    full
+        Train every run, even if the experiment differs from the stored one or is stored.
+    workers
+        Processes; by default as many as cores, or as the active joblib backend says.
+    limit
+        More runs than this are refused.
+
+    Returns
+    -------
+    Dataset with a dimension for each setting, `seed`, and those of the experiment (`step`, say).
+    The coordinate `stored` (seed) says which seeds come from the store; `describe` says it in
+    words. What is missing, because a run diverged, failed or was interrupted, is NaN.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the grid does not fit the experiment, is empty or too large. An error that every run
+        raises is raised; one that only some raise becomes a `SweepWarning`.
+    """
+    seeds = [check_seed(seed) for seed in (seeds_from_environment() if seeds is None else seeds)]
+    grid = {key: _setting_values(key, values) for key, values in grid.items()}
+    _check_grid(experiment, grid, seeds, limit)
+    runs = [(*point, seed) for seed in seeds for point in itertools.product(*grid.values())]
+    original, changed = _original(experiment, name)
+    found: dict[Run, xr.Dataset] = {}
+    if original is not None and mode() == "read" and not full:
+        if changed:
+            seeds = seeds[:1]  # the stored seeds belong to another experiment
+        else:
+            found = _lookup(original, grid, seeds[1:])
+    runs = [(*point, seed) for seed in seeds for point in itertools.product(*grid.values())]
+    trained = _train(experiment, list(grid), [run for run in runs if run not in found], workers)
+    result = _assemble({run: data for run, (data, _) in trained.items()} | found, grid, seeds)
+    here = {run[-1] for run in trained}
+    result.coords["stored"] = ("seed", [seed not in here for seed in seeds])
+    result.attrs = {
+        "settings": list(grid),
+        "name": name or "",
+        "changed": changed,
+        "runs": len(trained),
+        "cpu_seconds": sum(seconds for _, seconds in trained.values()),
+        "difference": _difference(result, original),
+    }
+    if mode() == "data" and name:
+        store.save(name, result, experiment)
+    return result
+
+
+def stored_grid(
+    experiment: Experiment, grid: Mapping[str, Sequence[Any]], name: str, seed: int = 0
+) -> xr.Dataset:
+    """The stored curves behind a lab: `experiment` over `grid` at one seed.
+
+    Nothing is trained, except by ``make data``, which rewrites the file.
+
+    Returns
+    -------
+    Dataset with a dimension for each setting and those of the experiment. ``attrs["origin"]`` is
+    "stored", or "original" if the experiment is no longer the one that made the curves, or
+    "missing", and then every curve is empty.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the grid does not fit the experiment.
+    """
+    grid = {key: _setting_values(key, values) for key, values in grid.items()}
+    _check_grid(experiment, grid, [seed], limit=100_000)
+    if mode() == "data":
+        sweep(experiment, grid, [seed], name=name, limit=100_000)
+    original = store.load(name)
+    if original is None:
+        empty = xr.Dataset(coords={**grid, "seed": seed})
+        return empty.assign_attrs(settings=list(grid), origin="missing")
+    runs = original.sel(seed=seed).reindex(grid)
+    origin = "stored" if store.matches(experiment, original) else "original"
+    return runs.assign_attrs(original.attrs, settings=list(grid), origin=origin)
+
+
+def describe(runs: xr.Dataset) -> str:
+    """What a sweep trained here, what it took from the store, and whether the two agree."""
+    seeds, stored = runs["seed"].values, runs["stored"].values
+    here, cost = runs.attrs["runs"], runs.attrs["cpu_seconds"]
+    text = [f"{here} runs trained here (seed {_listed(seeds[~stored])}), {cost:.0f} CPU seconds."]
+    if stored.any():
+        text.append(f"Seeds {_listed(seeds[stored])} come from the store.")
+    difference = runs.attrs["difference"]
+    if runs.attrs["changed"]:
+        whole = len(seeds_from_environment()) * cost / min(joblib.cpu_count(), here)
+        text.append(
+            f"This is not the experiment that made the stored results (it differs in "
+            f"{', '.join(runs.attrs['changed'])}), so they are not used; any stored band shows the "
+            f"original. All seeds of yours would take about {whole:.0f} s: add full=True."
+        )
+    elif difference == 0:
+        text.append("What was trained here equals the stored runs, bit for bit.")
+    elif not math.isnan(difference):
+        text.append(
+            f"What was trained here follows the stored runs to within {difference:.1g}: another "
+            f"processor or version rounds differently. The claims allow for it."
+        )
+    return " ".join(text)
+
+
+def original_runs(runs: xr.Dataset) -> xr.Dataset | None:
+    """The stored runs of the original experiment, if `runs` come from an edited one, else None."""
+    return store.load(runs.attrs["name"]) if runs.attrs.get("changed") else None
+
+
+def _listed(seeds: Sequence[int]) -> str:
+    whole = len(seeds) > 1 and list(seeds) == list(range(seeds[0], seeds[-1] + 1))
+    return f"{seeds[0]}-{seeds[-1]}" if whole else ", ".join(str(seed) for seed in seeds)
+
+
+def _setting_values(key: str, values: Any) -> list[Any]:
+    """The values of one setting as a list of distinct numbers or strings."""
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise TypeError(f"setting {key!r} needs a list of values, got {values!r}")
+    listed = [value.item() if isinstance(value, np.generic) else value for value in values]
+    if not listed:
+        raise ValueError(f"setting {key!r} has no values: give at least one")
+    for value in listed:
+        if not isinstance(value, bool | int | float | str):
+            raise TypeError(f"setting {key!r}: expected numbers or strings, got {value!r}")
+    if len(set(listed)) != len(listed):
+        raise ValueError(f"setting {key!r} has a value twice: {listed}")
+    return listed
+
+
+def _check_grid(
+    experiment: Experiment, grid: Mapping[str, list], seeds: Sequence[int], limit: int
+) -> None:
+    if not callable(experiment):
+        raise TypeError(f"experiment must be a function of settings and seed, got {experiment!r}")
+    if not grid:
+        raise ValueError("the grid is empty: name at least one setting and its values")
+    if not seeds or len(set(seeds)) != len(seeds):
+        raise ValueError(f"seeds must be distinct, at least one, got {list(seeds)}")
+    try:
+        inspect.signature(experiment).bind(**dict.fromkeys(grid), seed=0)
+    except TypeError as error:
+        accepted = ", ".join(inspect.signature(experiment).parameters)
+        raise TypeError(
+            f"the grid's settings ({', '.join(grid)}) and seed do not fit the experiment, "
+            f"which takes ({accepted}): {error}"
+        ) from None
+    count = len(seeds) * math.prod(len(values) for values in grid.values())
+    if count > limit:
+        raise ValueError(f"{count} runs are more than limit={limit}; pass limit={count} to go on")
+
+
+def _original(experiment: Experiment, name: str | None) -> tuple[xr.Dataset | None, list[str]]:
+    """The stored result `name`, and in what its experiment differs from this one."""
+    original = store.load(name) if name else None
+    if original is None or mode() != "read":
+        return original if mode() == "read" else None, []
+    try:
+        return original, store.differences(experiment, original)
+    except TypeError as error:
+        return original, [str(error)]
+
+
+def _lookup(
+    original: xr.Dataset, grid: Mapping[str, list], seeds: Sequence[int]
+) -> dict[Run, xr.Dataset]:
+    """Those of the runs that are in the store."""
+    axes = {**grid, "seed": seeds}
+    known = [[v for v in values if v in original[key].values] for key, values in axes.items()]
+    return {
+        run: original.sel(dict(zip(axes, run, strict=True)), drop=True)
+        for run in itertools.product(*known)
+    }
+
+
+def _train(
+    experiment: Experiment, settings: list[str], runs: list[Run], workers: int | None
+) -> dict[Run, tuple[xr.Dataset, float]]:
+    """Result and CPU seconds of each run; those that failed or were not reached are left out."""
+    if not runs:
+        return {}
+    _, configured = joblib.parallel.get_active_backend()
+    workers = joblib.effective_n_jobs(workers or configured or -1)
+    parallel = joblib.Parallel(min(workers, len(runs)), return_as="generator_unordered")
+    # Long runs first would balance better, but nobody knows which they are; wide comes last here.
+    jobs = (joblib.delayed(_one_run)(experiment, settings, run) for run in reversed(runs))
+    done: dict[Run, tuple[xr.Dataset, float]] = {}
+    errors: dict[Run, Exception] = {}
+    results = parallel(jobs)
+    try:
+        for run, outcome, seconds in tqdm(results, total=len(runs), unit="run", leave=False):
+            if isinstance(outcome, Exception):
+                errors[run] = outcome
+            else:
+                done[run] = (outcome, seconds)
+    except KeyboardInterrupt:
+        results.close()
+        message = f"interrupted: {len(done)} of {len(runs)} runs are finished, the others are NaN"
+        warnings.warn(message, SweepWarning, stacklevel=3)
+    if not done and not errors:
+        raise KeyboardInterrupt
+    if not done:
+        raise next(iter(errors.values()))
+    for run, error in errors.items():
+        where = ", ".join(f"{k}={v!r}" for k, v in zip([*settings, "seed"], run, strict=True))
+        message = f"the run at {where} raised {type(error).__name__}: {error}"
+        warnings.warn(message, SweepWarning, stacklevel=3)
+    return done
+
+
+def _one_run(
+    experiment: Experiment, settings: list[str], run: Run
+) -> tuple[Run, xr.Dataset | Exception, float]:
+    """One run by itself, in whatever process; an error is a result, not the end of the others."""
+    if multiprocessing.parent_process() is not None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the main process to handle
+    started = time.process_time()
+    try:
+        with isolated(run[-1]):
+            values = experiment(**dict(zip(settings, run[:-1], strict=True)), seed=run[-1])
+        outcome = values if isinstance(values, xr.Dataset) else xr.Dataset(dict(values))
+    except Exception as error:
+        outcome = error
+    return run, outcome, time.process_time() - started
+
+
+def _assemble(
+    results: Mapping[Run, xr.Dataset], grid: Mapping[str, list], seeds: Sequence[int]
+) -> xr.Dataset:
+    """Single runs joined along the settings and `seed`, in the order asked for."""
+    runs = list(results)
+    joined = xr.concat(
+        results.values(),
+        dim="run",
+        data_vars="all",
+        coords="minimal",
+        compat="override",
+        join="outer",
+        combine_attrs="drop",
+    )
+    index = pd.MultiIndex.from_tuples(runs, names=[*grid, "seed"])
+    joined = joined.assign_coords(xr.Coordinates.from_pandas_multiindex(index, "run"))
+    labelled = joined.unstack("run").reindex({**grid, "seed": list(seeds)})
+    return labelled.transpose(*grid, "seed", ...)
+
+
+def _difference(result: xr.Dataset, original: xr.Dataset | None) -> float:
+    """Largest difference between runs trained here and the same runs in the store; NaN if none."""
+    if original is None or not set(result.data_vars) <= set(original.data_vars):
+        return math.nan
+    here = result.sel(seed=~result["stored"]).drop_vars("stored")
+    ours, theirs = xr.align(here, original[list(result.data_vars)], join="inner")
+    if 0 in ours.sizes.values():
+        return math.nan
+    same = (ours == theirs) | (ours.isnull() & theirs.isnull())
+    apart = xr.where(same, 0.0, abs(ours - theirs)).fillna(np.inf)  # NaN on one side only
+    return float(max(values.max() for values in apart.data_vars.values()))

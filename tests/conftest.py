@@ -1,0 +1,36 @@
+"""Lets tests import the tools, and builds small notebooks for them."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tools"))
+
+
+@pytest.fixture
+def notebook(tmp_path) -> Callable[..., Path]:
+    """A function ``notebook(name, *sources, tags=...)`` that writes a notebook, returns its path.
+
+    Sources that begin with "# " become text, the others code; `tags` maps sources to a tag.
+    """
+
+    def write(name: str, *sources: str, tags: dict[str, str] | None = None) -> Path:
+        page = new_notebook()
+        page.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+        for place, source in enumerate(sources):
+            cell = new_markdown_cell if source.startswith("# ") else new_code_cell
+            page.cells.append(cell(source, id=f"cell-{place}"))
+            page.cells[-1].metadata["slideshow"] = {"slide_type": "-"}
+            if source in (tags or {}):
+                page.cells[-1].metadata["tags"] = [tags[source]]
+        folder = tmp_path / "notebooks"
+        folder.mkdir(exist_ok=True)
+        path = folder / f"{name}.ipynb"
+        nbformat.write(page, path)
+        return path
+
+    return write

@@ -1,0 +1,53 @@
+"""A small experiment with a stored grid, for the tests of the lab: in a process, in a browser."""
+
+import itertools
+import json
+
+import numpy as np
+import torch
+import xarray as xr
+from torch import nn
+
+from course_utils.fingerprint import fingerprint
+from course_utils.reproducibility import isolated
+from course_utils.training import train
+
+GRID = {"width": [2, 8, 64], "penalty_strength": [0.0, 0.001, 0.01], "kind": ["L2", "L1"]}
+STEPS = 60
+
+
+def experiment(width, penalty_strength, kind, seed):
+    """A regression; at width 64 the learning rate is far too large, and it diverges."""
+    model = nn.Sequential(nn.Linear(4, width), nn.Tanh(), nn.Linear(width, 1))
+    inputs = torch.randn(64, 4)
+    targets = inputs[:, :1].sin()
+
+    def loss(model, inputs, targets):
+        weights = [layer.weight for layer in (model[0], model[2])]
+        norm = sum((w**2 if kind == "L2" else w.abs()).sum() for w in weights)
+        data_loss = ((model(inputs) - targets) ** 2).mean()
+        return {"data_loss": data_loss, "penalty": penalty_strength * norm}
+
+    learning_rate = 1000.0 if width == 64 else 0.1
+    optimizer = torch.optim.SGD(model.parameters(), lr=learning_rate)
+    return train(model, [(inputs, targets)], loss, optimizer, STEPS)
+
+
+def stored_example(origin: str = "stored") -> xr.Dataset:
+    """What `stored_grid` returns for the experiment."""
+    attributes = {"settings": list(GRID), "origin": origin}
+    if origin == "missing":
+        return xr.Dataset(coords={**GRID, "seed": 0}, attrs=attributes)
+    runs = []
+    for values in itertools.product(*GRID.values()):
+        with isolated(0):
+            runs.append(experiment(*values, seed=0))
+    sizes = [len(values) for values in GRID.values()]
+    data = {}
+    for name in ("data_loss", "penalty", "reported_loss", "diverged_at"):
+        column = np.stack([run[name].values for run in runs])
+        dims = (*GRID, *runs[0][name].dims)
+        data[name] = (dims, column.reshape(*sizes, *column.shape[1:]))
+    coordinates = {**GRID, "step": np.arange(STEPS), "seed": 0}
+    attributes["fingerprint"] = json.dumps(fingerprint(experiment))
+    return xr.Dataset(data, coordinates, attributes)

@@ -1,0 +1,276 @@
+"""The lab and the predictions as a reader meets them: JupyterLab in a real browser.
+
+A notebook is opened, run from top to bottom, and its lab is used with the keyboard. The check
+itself is tried on labs whose controls do nothing: it must then fail.
+"""
+
+import os
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_notebook
+
+pytestmark = pytest.mark.browser
+
+ROOT = Path(__file__).resolve().parent.parent
+SCREENSHOT = ROOT / "build" / "lab.png"
+# As root, as in a container, Chromium runs without its sandbox; the rest keeps it off the network.
+FLAGS = """--no-sandbox --disable-gpu --no-first-run --disable-background-networking
+--disable-component-update --disable-sync""".split()
+MINUTE = 60_000  # milliseconds
+
+NOTEBOOKS = [
+    path
+    for path in sorted((ROOT / "notebooks").glob("*.ipynb"))
+    if "= lab(" in path.read_text(encoding="utf-8") or "lab(\\n" in path.read_text(encoding="utf-8")
+]
+EXAMPLE = [
+    f"import sys\nsys.path.insert(0, {str(ROOT / 'tests')!r})\n"
+    "from lab_example import experiment, stored_example\n"
+    "from course_utils.widgets import Predictions, lab\npredictions = Predictions()",
+    "predictions.ask('wider', 'Which width learns faster?', ['narrow', 'wide'])",
+    "knobs = lab('example', experiment, stored_example(), axes={'step': 1, 'example': 64})\nknobs",
+    "predictions.reveal('wider', 'wide')",
+]
+DEAD_PICTURE = "knobs.picture.png.__func__.__code__ = (lambda *_: knobs.image.value).__code__"
+DISCONNECTED = {
+    "controls": "for control in knobs.controls.values():\n    control.unobserve_all()",
+    "button": "knobs.run.on_click(None, remove=True)\nknobs.run._click_handlers.callbacks.clear()",
+}
+
+# Without these waits, "run all cells" now and then does nothing at all.
+OPENED = """async () => {
+    const app = window.jupyterapp;
+    await app.restored;
+    const panel = app.shell.currentWidget;
+    await panel.context.ready;
+    await panel.sessionContext.ready;
+    await panel.sessionContext.session.kernel.info;
+}"""
+SHOW_CELL = """async (text) => {
+    const notebook = window.jupyterapp.shell.currentWidget.content;
+    const cells = Array.from(notebook.widgets, cell => cell.model.sharedModel.getSource());
+    notebook.activeCellIndex = cells.findIndex(source => source.includes(text));
+    await notebook.scrollToItem(notebook.activeCellIndex, 'start');
+}"""
+ERRORS = """() => window.jupyterapp.shell.currentWidget.content.model.toJSON().cells.flatMap(
+    cell => (cell.outputs || []).filter(output => output.output_type === 'error')
+        .map(output => output.ename + ': ' + output.evalue))"""
+# The bytes, because the address of the picture changes whenever anything of its widget does.
+BYTES = """async (image) => {
+    const bytes = new Uint8Array(await (await fetch(image.src)).arrayBuffer());
+    return Array.from(new Uint8Array(await crypto.subtle.digest('SHA-1', bytes))).join();
+}"""
+STOPWATCH = """(image) => {
+    window.loaded = [];
+    document.addEventListener('keydown', () => { window.pressed = performance.now(); }, true);
+    image.addEventListener('load', () => { window.loaded.push(performance.now()); });
+}"""
+LATENCY = "() => window.loaded.find(time => time > window.pressed) - window.pressed"
+
+
+def missing(reason: str):
+    """Skip for a reason; in CI, fail."""
+    if os.environ.get("CI"):
+        pytest.fail(f"in CI the browser test must run, but {reason}")
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """The system's Chromium, or else playwright's own."""
+    try:
+        from playwright.sync_api import Error, sync_playwright
+    except ImportError:
+        missing("playwright is not installed")
+    names = ("chromium", "chromium-browser", "google-chrome")
+    found = next(filter(None, map(shutil.which, names)), None)
+    with sync_playwright() as playwright:
+        try:
+            browser = playwright.chromium.launch(executable_path=found, args=FLAGS)
+        except Error as error:
+            missing(f"no browser starts: {error.message.splitlines()[0]}")
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """Address and folder of a JupyterLab whose settings and files are thrown away."""
+    folder = tmp_path_factory.mktemp("jupyter")
+    notebooks = folder / "notebooks"
+    if (ROOT / "notebooks").exists():
+        shutil.copytree(ROOT / "notebooks", notebooks, ignore=shutil.ignore_patterns(".*"))
+    notebooks.mkdir(exist_ok=True)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    address = f"http://127.0.0.1:{port}"
+    own = ("JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR", "JUPYTER_DATA_DIR", "IPYTHONDIR")
+    own += ("JUPYTERLAB_WORKSPACES_DIR", "JUPYTERLAB_SETTINGS_DIR")
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--expose-app-in-browser"]
+    command += ["--allow-root", "--IdentityProvider.token=", f"--ServerApp.root_dir={notebooks}"]
+    command += [
+        f"--ServerApp.port={port}",
+        "--ServerApp.port_retries=0",
+        "--ServerApp.ip=127.0.0.1",
+    ]
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen(
+            command,
+            env={**os.environ, **{name: str(folder / name) for name in own}},
+            stdout=log,
+            stderr=log,
+        )
+        try:
+            wait_for(f"{address}/api/status", process, folder / "log")
+            yield address, notebooks
+        finally:
+            process.terminate()
+            process.wait(timeout=30)
+
+
+def wait_for(address: str, process: subprocess.Popen, log: Path) -> None:
+    """Return when the server answers."""
+    for _ in range(240):
+        try:
+            with urllib.request.urlopen(address, timeout=5):
+                return
+        except OSError:
+            if process.poll() is not None:
+                break
+            time.sleep(0.25)
+    raise RuntimeError(f"JupyterLab does not start:\n{log.read_text()[-2000:]}")
+
+
+def write(path: Path, sources: list[str]) -> str:
+    page = new_notebook(cells=[new_code_cell(source) for source in sources])
+    page.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+    nbformat.write(page, path)
+    return path.name
+
+
+@pytest.fixture
+def opened(browser, server):
+    """A function that opens a notebook, runs all its cells and returns the page."""
+    address, _ = server
+    pages = []
+
+    def run_all(name: str):
+        page = browser.new_page(viewport={"width": 1100, "height": 900}, device_scale_factor=2)
+        pages.append(page)
+        page.goto(f"{address}/lab/tree/{name}?reset")
+        page.wait_for_function("window.jupyterapp?.shell?.currentWidget?.sessionContext")
+        page.evaluate(OPENED)
+        page.set_default_timeout(3 * MINUTE)
+        succeeded = page.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')")
+        assert succeeded and page.evaluate(ERRORS) == []
+        page.set_default_timeout(MINUTE / 2)
+        return page
+
+    yield run_all
+    for page in pages:
+        page.evaluate("window.jupyterapp.serviceManager.sessions.shutdownAll()")
+        page.close()
+
+
+def the_lab(page):
+    """The lab of the notebook, scrolled into view."""
+    page.evaluate(SHOW_CELL, "lab(")
+    lab = page.locator(".widget-vbox", has=page.locator("img.widget-image")).first
+    lab.wait_for()
+    lab.scroll_into_view_if_needed()
+    return lab
+
+
+def new_picture(image, before: str, patience: float) -> str:
+    """Wait until the picture is another one than `before`."""
+    end = time.monotonic() + patience
+    while time.monotonic() < end:
+        try:
+            now = image.evaluate(BYTES)
+        except Exception as error:  # it was replaced while it was fetched
+            assert "Failed to fetch" in str(error)
+            continue
+        if now != before:
+            return now
+        time.sleep(0.02)
+    raise AssertionError(f"the picture has not changed within {patience:.0f} s")
+
+
+def move_every_control(lab, patience: float = 30.0) -> list[float]:
+    """Move each control to both ends; each move must change the picture. Returns milliseconds."""
+    image, latencies = lab.locator("img.widget-image"), []
+    image.evaluate(STOPWATCH)
+    sliders = lab.locator(".widget-slider .noUi-handle")
+    assert sliders.count() >= 1
+    for index in range(sliders.count()):
+        sliders.nth(index).focus()
+        sliders.nth(index).press("Home")  # changes nothing if it is there already
+        settle(image)
+        for key in ("End", "ArrowLeft", "Home"):
+            before = image.evaluate(BYTES)
+            sliders.nth(index).press(key)
+            new_picture(image, before, patience)
+            latencies.append(lab.page.evaluate(LATENCY))
+            settle(image)
+    for choice in lab.locator(".widget-dropdown select").all():
+        names = choice.locator("option").all_inner_texts()
+        for name in reversed(names) if len(names) > 1 else ():
+            before = image.evaluate(BYTES)
+            choice.select_option(name)
+            new_picture(image, before, patience)
+            settle(image)
+    return latencies
+
+
+def settle(image, quiet: float = 0.5) -> None:
+    """Wait until the picture has stayed the same for a while."""
+    before, since = image.evaluate(BYTES), time.monotonic()
+    while time.monotonic() - since < quiet:
+        time.sleep(0.05)
+        try:
+            now = image.evaluate(BYTES)
+        except Exception as error:
+            assert "Failed to fetch" in str(error)
+            continue
+        if now != before:
+            before, since = now, time.monotonic()
+
+
+def run_live(lab, patience: float = 60.0) -> str:
+    """Press Run live; the picture must change. Returns what the lab then says."""
+    image, button = lab.locator("img.widget-image"), lab.get_by_role("button", name="Run live")
+    before = image.evaluate(BYTES)
+    button.focus()
+    button.press("Space")
+    new_picture(image, before, patience)
+    said = lab.locator("[role=status]")
+    said.filter(has_text="Done").wait_for(timeout=patience * 1000)
+    return said.inner_text()
+
+
+@pytest.mark.parametrize("name", [path.name for path in NOTEBOOKS] or ["example.ipynb"])
+def test_a_lab_answers_the_keyboard_and_runs_live(name, opened, server, record_property):
+    if not NOTEBOOKS:
+        write(server[1] / name, EXAMPLE)
+    page = opened(name)
+    lab = the_lab(page)
+    latencies = move_every_control(lab)
+    said = run_live(lab)
+    assert "Done: equal to the stored curve" in said or "Done: differs from the stored" in said
+    assert page.evaluate(ERRORS) == []
+    assert page.get_by_text("Error displaying widget").count() == 0
+    record_property("key_press_to_picture_ms", latencies)
+    print(f"\n{name}: key press to picture, median {statistics.median(latencies):.0f} ms,", end=" ")
+    print(f"longest {max(latencies):.0f} ms; {said}")
+    SCREENSHOT.parent.mkdir(exist_ok=True)
+    lab.screenshot(path=SCREENSHOT)

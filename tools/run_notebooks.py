@@ -1,0 +1,181 @@
+"""Runs the notebooks from scratch: for readers, for the gate, for the store, for the commit.
+
+    python tools/run_notebooks.py course    readable pages in build/, nothing stored is used
+    python tools/run_notebooks.py verify    nothing stored is used, outputs and claims are checked
+    python tools/run_notebooks.py data      rewrites the stored results
+    python tools/run_notebooks.py refresh   rewrites the notebooks' own outputs
+
+Names of notebooks, or their beginnings ("01"), may follow. Whatever went wrong is listed at the
+end, with notebook, cell and claim, and makes the exit status non-zero.
+"""
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import nbformat
+from execution import CELL_TIMEOUT, ROOT, Problem, Run, environment, execute, read_records, select
+from nbconvert import HTMLExporter
+
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+
+
+def course(paths: Sequence[Path], build: Path) -> tuple[str, list[Problem]]:
+    """Recompute everything and write each notebook as a page that needs no server."""
+    claims = _empty_claims(build)
+    problems, total = [], 0
+    for path in paths:
+        run = execute(path, environment("verify", claims=claims))
+        records, fallen = read_records(claims, path)
+        page = build / f"{path.stem}.html"
+        page.write_text(html(run), encoding="utf-8")
+        problems += run.problems or fallen  # a failed claim is already named by its cell
+        total += len(records)
+        print(f"{path.stem}: {len(records)} claims, {run.seconds:.0f} s, {page}")
+    return f"{_count(len(paths), 'notebook')}, {_count(total, 'claim')}", problems
+
+
+def verify(paths: Sequence[Path], build: Path) -> tuple[str, list[Problem]]:
+    """Recompute everything, let nbval compare the outputs, and look at every claim's record."""
+    claims = _empty_claims(build)
+    options = f"--nbval --nbval-current-env --nbval-cell-timeout={CELL_TIMEOUT} -q".split()
+    options.append(f"--color={'yes' if sys.stdout.isatty() else 'no'}")  # nbval's "auto" is "yes"
+    command = [sys.executable, "-m", "pytest", *options, "-p", "no:cacheprovider", *map(str, paths)]
+    sys.stdout.flush()
+    status = subprocess.run(command, cwd=ROOT, env=environment("verify", claims=claims)).returncode
+    problems = [Problem("pytest", "", f"exit status {status}, see above")] if status else []
+    total, width = 0, max(len(path.stem) for path in paths)
+    print(f"\n{'notebook':{width}}  claims  held")
+    for path in paths:
+        records, fallen = read_records(claims, path)
+        held = sum(record["held"] for record in records)
+        print(f"{path.stem:{width}}  {len(records):6}  {held:4}")
+        problems += fallen
+        total += len(records)
+    return f"{_count(len(paths), 'notebook')}, {_count(total, 'claim')}, all hold", problems
+
+
+def data(paths: Sequence[Path], build: Path) -> tuple[str, list[Problem]]:
+    """Recompute everything into the store; the notebooks stay as they are."""
+    problems = []
+    for path in paths:
+        run = execute(path, environment("data"))
+        problems += run.problems
+        print(f"{path.stem}: {run.seconds:.0f} s")
+    return f"{_count(len(paths), 'notebook')}, the store is rewritten", problems
+
+
+def refresh(paths: Sequence[Path], build: Path) -> tuple[str, list[Problem]]:
+    """Run as a reader does and write each notebook that ran without an error back, cleaned."""
+    problems = []
+    for path in paths:
+        run = execute(path, environment("read"))
+        problems += run.problems
+        if not run.problems:
+            write(clean(run.notebook), path)
+        print(f"{path.stem}: {run.seconds:.0f} s, {'unchanged' if run.problems else 'written'}")
+    return f"{_count(len(paths), 'notebook')} written", problems
+
+
+COMMANDS = {"course": course, "verify": verify, "data": data, "refresh": refresh}
+
+
+def clean(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """What is committed of an executed notebook: nothing that differs from run to run.
+
+    Cells tagged "widget" are emptied (a saved widget shows an error on the web, and nbval would
+    compare it), the others are numbered 1, 2, 3, ... and keep their outputs.
+    """
+    notebook.metadata.pop("widgets", None)
+    notebook.metadata.get("language_info", {}).pop("version", None)
+    notebook.metadata.kernelspec = {
+        "display_name": "Python 3 (ipykernel)",
+        "language": "python",
+        "name": "python3",
+    }
+    count = 0
+    for cell in notebook.cells:
+        cell.metadata.pop("execution", None)
+        if cell.cell_type != "code":
+            continue
+        if "widget" in cell.metadata.get("tags", []) or not cell.source.strip():
+            cell.outputs, cell.execution_count = [], None
+            continue
+        count += 1
+        cell.execution_count = count
+        for output in cell.outputs:
+            output.pop("transient", None)
+            if output.output_type == "execute_result":
+                output.execution_count = count
+    return notebook
+
+
+def write(notebook: nbformat.NotebookNode, path: Path) -> None:
+    """Write through a temporary file, so that an interruption leaves the old notebook whole."""
+    temporary = path.with_name(f".{path.name}.new")
+    try:
+        temporary.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8", newline="\n")
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def html(run: Run) -> str:
+    """The executed notebook as one page, figures inside, widgets replaced by a sentence."""
+    from course_utils.reproducibility import provenance  # imports torch: not for --help
+
+    for cell in run.notebook.cells:
+        if cell.cell_type == "markdown":  # the other pages lie beside this one
+            cell.source = re.sub(r"\]\((\w+)\.ipynb", r"](\1.html", cell.source)
+        for output in cell.get("outputs", []):
+            if WIDGET_VIEW in output.get("data", {}):
+                del output.data[WIDGET_VIEW]
+                output.data["text/plain"] = "Interactive: open the notebook to use it."
+    template = Path(__file__).with_name("page.html.j2").read_text(encoding="utf-8")
+    resources = {"metadata": {"name": run.path.stem}, "provenance": provenance()}
+    return HTMLExporter(raw_template=template).from_notebook_node(run.notebook, resources)[0]
+
+
+def _count(number: int, noun: str) -> str:
+    """ "1 claim", "2 claims"."""
+    return f"{number} {noun}{'s' * (number != 1)}"
+
+
+def _empty_claims(build: Path) -> Path:
+    """The folder of claim records, without those of an earlier run."""
+    claims = build / "claims"
+    claims.mkdir(parents=True, exist_ok=True)
+    for record in claims.glob("*.json"):
+        record.unlink()
+    return claims
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the status is 0 if nothing went wrong, 1 otherwise, 2 for bad input."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("command", choices=COMMANDS)
+    parser.add_argument("notebooks", nargs="*", metavar="NOTEBOOK")
+    parser.add_argument("--folder", type=Path, default=ROOT / "notebooks", help="of the notebooks")
+    parser.add_argument("--build", type=Path, default=ROOT / "build", help="of the results")
+    options = parser.parse_args(arguments)
+    try:
+        paths = select(options.folder, options.notebooks)
+    except ValueError as error:
+        parser.error(str(error))
+    summary, problems = COMMANDS[options.command](paths, options.build)
+    if problems:
+        print(f"\n{options.command}: FAILED, {_count(len(problems), 'problem')}")
+        print(*(f"  {problem}" for problem in problems), sep="\n")
+        return 1
+    print(f"\n{options.command}: {summary}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
