@@ -5,7 +5,6 @@ from a generator made of the seed that is passed, so that the seed alone decides
 """
 
 import math
-import operator
 from collections.abc import Iterable, Iterator
 from numbers import Real
 from pathlib import Path
@@ -15,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from course_utils.checks import whole_number
 from course_utils.downloads import DOWNLOADS, downloaded
 from course_utils.reproducibility import check_seed
 
@@ -49,8 +49,8 @@ def volumes(seed: int, examples: int = 512, size: int = 8, noise: float = 0.25) 
         If `seed`, `examples` (at least 2), `size` (at least 6) or `noise` (0 or more) is not such.
     """
     generator = torch.Generator().manual_seed(check_seed(seed))
-    examples = _whole_number("examples", examples, 2)
-    size = _whole_number("size", size, 6)  # below, a shell may have no voxel in its hollow
+    examples = whole_number("examples", examples, 2)
+    size = whole_number("size", size, 6)  # below, a shell may have no voxel in its hollow
     if not isinstance(noise, Real):
         raise TypeError(f"noise must be a number, got {noise!r}")
     if not 0 <= noise < math.inf:
@@ -72,9 +72,7 @@ def _bodies(hollow: Tensor, size: int, generator: torch.Generator) -> Tensor:
     radius = size * (0.28 + 0.12 * torch.rand(examples, 1, 1, 1, generator=generator))  # voxels
     z, y, x = ((torch.arange(size) - centre) ** 2).unbind(1)  # (examples, size) each
     distance = (z[:, :, None, None] + y[:, None, :, None] + x[:, None, None, :]).sqrt()
-    shell = (
-        distance - radius
-    ).abs() < 0.8  # thick enough to have no gaps, thin enough for a hollow
+    shell = (distance - radius).abs() < 0.8  # no gaps, and a hollow even in the smallest
     bodies = torch.where(hollow, shell, distance < radius).float()
     return bodies * (0.15 / bodies.mean((1, 2, 3), keepdim=True))
 
@@ -92,8 +90,8 @@ def digits(size: int = 8, classes: Iterable[int] = range(10)) -> Examples:
     """
     from sklearn.datasets import load_digits  # a second to import: only for who asks for it
 
-    size = _whole_number("size", size, 8)
-    kept = [_whole_number("classes", digit, 0, 9) for digit in classes]
+    size = whole_number("size", size, 8)
+    kept = [whole_number("classes", digit, 0, 9) for digit in classes]
     if not kept or len(set(kept)) != len(kept):
         raise ValueError(f"classes must be one or more different digits, got {kept}")
     bundled = load_digits()
@@ -169,8 +167,8 @@ def batches(
         raise TypeError(f"examples must be Examples or (inputs, targets), got {type(examples)}")
     inputs, targets, *classes = examples
     _checked(Examples(inputs, targets, classes[0] if classes else ()))
-    batch_size = _whole_number("batch_size", batch_size, 1, len(inputs))
-    steps = _whole_number("steps", steps, 0)
+    batch_size = whole_number("batch_size", batch_size, 1, len(inputs))
+    steps = whole_number("steps", steps, 0)
     generator = torch.Generator().manual_seed(check_seed(seed))
     return _drawn(inputs, targets, batch_size, steps, generator, reshuffle)
 
@@ -203,14 +201,3 @@ def _checked(examples: Examples) -> Examples:
             f"got {lowest} .. {highest}"
         )
     return examples
-
-
-def _whole_number(name: str, value: object, least: int, most: int | None = None) -> int:
-    try:
-        number = operator.index(value)
-    except TypeError:
-        raise TypeError(f"{name} must be a whole number, got {value!r}") from None
-    if number < least or (most is not None and number > most):
-        accepted = f"{least} or larger" if most is None else f"between {least} and {most}"
-        raise ValueError(f"{name} must be {accepted}, got {number}")
-    return number

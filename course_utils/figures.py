@@ -162,7 +162,8 @@ def _cycled(colours: Sequence[str], count: int) -> list[str]:
 
 
 def _smoothed(values: xr.DataArray, smooth: int) -> xr.DataArray:
-    return values.rolling(step=smooth, min_periods=1).mean() if smooth > 1 else values
+    means = values.rolling(step=smooth, min_periods=1).mean() if smooth > 1 else values
+    return means.where(values.notnull())  # a mean must not outlive a diverged run
 
 
 def _original_band(

@@ -88,11 +88,11 @@ class Lab(widgets.VBox):
         self.run.tooltip = "Train the experiment as it now stands, at these settings and seed"
         self.image = widgets.Image(format="png", layout={"width": "700px", "max_width": "100%"})
         self.status = widgets.HTML()
-        wrap = {"flex_flow": "row wrap", "max_width": "720px"}
-        sliders = widgets.HBox([self.controls[key] for key in plan.settings], layout=wrap)
-        others = [self.controls[key] for key in ("loss", "axis", "seed")]
-        row = widgets.HBox([*others, self.run], layout=wrap)
-        super().__init__([sliders, row, self.image, self.status])
+        wrap = {"flex_flow": "row wrap", "max_width": "720px", "grid_gap": "4px 16px"}
+        groups = (plan.settings, ("loss", "axis"), ("seed",))
+        rows = [widgets.HBox([self.controls[key] for key in keys], layout=wrap) for keys in groups]
+        rows[-1].children += (self.run,)
+        super().__init__([*rows, self.image, self.status])
         self.stored = self._stored()
         self._show()
         for key in (*plan.settings, "loss", "axis"):
@@ -126,6 +126,7 @@ class Lab(widgets.VBox):
     def close(self) -> None:
         """Close all that belongs to this lab, so that nothing of it is left in the kernel."""
         close(*self.children)
+        self.layout.close()
         super().close()
         if _open.get(self.name) is self:
             del _open[self.name]

@@ -122,25 +122,20 @@ def with_losses(grid: xr.Dataset, losses: Sequence[str]) -> xr.Dataset:
 def make_controls(plan: Plan) -> dict[str, widgets.Widget]:
     """A control for each setting, and those called loss, axis and seed."""
     longest = max(len(plan.word(key)) for key in plan.settings)
-    style = {"description_width": f"{longest + 2}ch"}  # they stand below each other
+    style = {"description_width": f"{1 + 0.85 * longest:.0f}ch"}  # one width for all sliders
     controls = {
         key: _setting(plan.word(key), plan.values(key), index, style)
         for key, index in plan.indices().items()
     }
-    for key, label, names in (("loss", "loss", plan.losses), ("axis", "x-axis", plan.axes)):
-        controls[key] = widgets.Dropdown(
-            options=[(plan.word(name), name) for name in names],
-            description=label,
-            style=FULL_LABEL,
-            layout={"width": "max-content"},
-        )
+    controls["loss"] = _choice("loss", [(plan.word(key), key) for key in plan.losses])
+    controls["axis"] = _choice("x-axis", [(plan.word(key), key) for key in plan.axes])
     controls["seed"] = widgets.BoundedIntText(
         plan.seed,
         min=0,
         max=2**31 - 1,
-        description="live seed",
+        description="seed of the live run",
         style=FULL_LABEL,
-        layout={"width": "150px"},
+        layout={"width": "215px"},
     )
     return controls
 
@@ -156,13 +151,27 @@ def close(*trees: widgets.Widget) -> None:
 
 
 def _setting(label: str, values: list[Any], index: int, style: dict[str, str]) -> widgets.Widget:
-    """A slider over numbers, a list of words otherwise (or for a single number)."""
+    """A slider over numbers, buttons for words (or for a single number)."""
     options = [(_text(value), value) for value in values]
-    common = {"index": index, "description": label, "style": style, "layout": {"width": "350px"}}
     if len(values) == 1 or not all(isinstance(value, int | float) for value in values):
-        return widgets.Dropdown(options=options, **common)
-    # One picture for a movement, not one for each value that it passes.
-    return widgets.SelectionSlider(options=options, continuous_update=False, **common)
+        return _choice(label, options, index)
+    return widgets.SelectionSlider(
+        options=options,
+        index=index,
+        description=label,
+        continuous_update=False,  # one picture for a movement, not one for each value it passes
+        style=style,
+        layout={"width": "345px"},
+    )
+
+
+def _choice(label: str, options: list[tuple[str, Any]], index: int = 0) -> widgets.ToggleButtons:
+    """Buttons, because Tab and Space reach them; JupyterLab takes the arrow keys of a list."""
+    style = {**FULL_LABEL, "button_width": "max-content"}
+    layout = {"width": "max-content", "display": "flex", "grid_gap": "6px"}  # one row
+    return widgets.ToggleButtons(
+        options=options, index=index, description=label, style=style, layout=layout
+    )
 
 
 def _text(value: Any) -> str:

@@ -5,8 +5,6 @@ import math
 import torch
 from torch import nn
 
-INITIALISATIONS = ("kaiming", "glorot", "torch", "fixed")
-
 
 def kernels(model: nn.Module) -> list[nn.Parameter]:
     """Weight matrices and convolution kernels of `model`: its parameters with two or more axes.

@@ -24,7 +24,7 @@ class _Form(NamedTuple):
     """The widgets of a question."""
 
     box: widgets.VBox
-    choice: widgets.RadioButtons
+    choice: widgets.ToggleButtons
     button: widgets.Button
     status: widgets.HTML
 
@@ -41,14 +41,14 @@ class Predictions:
     _forms: dict[str, _Form] = field(default_factory=dict, repr=False)
 
     def ask(self, key: str, question: str, options: Sequence[str]) -> widgets.VBox:
-        """A form to choose one of the `options` and lock it in: Tab, arrow keys, Space.
+        """A form to choose one of the `options` and lock it in, by mouse or by Tab and Space.
 
         Raises
         ------
         ValueError
             If there are fewer than two options, or one appears twice.
         """
-        options = tuple(map(str, options))
+        options = (options,) if isinstance(options, str) else tuple(map(str, options))
         if len(options) < 2 or len(set(options)) < len(options):
             raise ValueError(f"options must be two or more different ones, got {options!r}")
         before = self.questions.get(key)
@@ -117,18 +117,24 @@ class Predictions:
 
     def _form(self, key: str) -> _Form:
         question = self.questions[key]
-        full = {"width": "max-content", "max_width": "100%"}
-        choice = widgets.RadioButtons(options=question.options, value=question.answer, layout=full)
+        # Not RadioButtons: they need the arrow keys, and JupyterLab moves to another cell on those.
+        choice = widgets.ToggleButtons(
+            options=question.options, value=question.answer, style={"button_width": "max-content"}
+        )
         button = widgets.Button(description="Lock in", icon="lock")
         status = widgets.HTML()
-        title = widgets.HTML(f"<b>{escape(question.text)}</b>")
+        title = widgets.HTML(f'<b style="line-height: 1.4">{escape(question.text)}</b>')
 
         def lock(_button: widgets.Button) -> None:
             if choice.value is None:
-                status.value = spoken("Choose an answer first: arrow keys or a click.")
+                status.value = spoken("Choose an answer first.")
             else:
                 self.choose(key, choice.value)
 
+        def say(_change: dict[str, object]) -> None:
+            status.value = spoken(f"Chosen: {choice.value}. Not locked in yet.")
+
+        choice.observe(say, names="value")
         button.on_click(lock)
         box = widgets.VBox([title, choice, widgets.HBox([button, status])])
         return _Form(box, choice, button, status)

@@ -15,6 +15,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from course_utils.checks import whole_number
+
 MODES = ("read", "verify", "data")
 
 
@@ -79,11 +81,7 @@ def check_seed(seed: object) -> int:
     ValueError
         If it is outside 0 .. 2**32 - 1, what numpy accepts.
     """
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer):
-        raise TypeError(f"seed must be a whole number, got {seed!r}")
-    if not 0 <= seed < 2**32:
-        raise ValueError(f"seed must be between 0 and 2**32 - 1, got {seed}")
-    return int(seed)
+    return whole_number("seed", seed, 0, 2**32 - 1)
 
 
 @contextmanager

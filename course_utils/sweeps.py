@@ -102,7 +102,11 @@ def sweep(
 
 
 def stored_grid(
-    experiment: Experiment, grid: Mapping[str, Sequence[Any]], name: str, seed: int = 0
+    experiment: Experiment,
+    grid: Mapping[str, Sequence[Any]],
+    name: str,
+    seed: int = 0,
+    workers: int | None = None,
 ) -> xr.Dataset:
     """The stored curves behind a lab: `experiment` over `grid` at one seed.
 
@@ -122,7 +126,7 @@ def stored_grid(
     grid = {key: _setting_values(key, values) for key, values in grid.items()}
     _check_grid(experiment, grid, [seed], limit=100_000)
     if mode() == "data":
-        sweep(experiment, grid, [seed], name=name, limit=100_000)
+        sweep(experiment, grid, [seed], name=name, workers=workers, limit=100_000)
     original = store.load(name)
     if original is None:
         empty = xr.Dataset(coords={**grid, "seed": seed})
@@ -236,7 +240,7 @@ def _train(
     _, configured = joblib.parallel.get_active_backend()
     workers = joblib.effective_n_jobs(workers or configured or -1)
     parallel = joblib.Parallel(min(workers, len(runs)), return_as="generator_unordered")
-    # Long runs first would balance better, but nobody knows which they are; wide comes last here.
+    # From the end: grids go from small to large, and a long run started last idles the others.
     jobs = (joblib.delayed(_one_run)(experiment, settings, run) for run in reversed(runs))
     done: dict[Run, tuple[xr.Dataset, float]] = {}
     errors: dict[Run, Exception] = {}

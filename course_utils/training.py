@@ -16,6 +16,8 @@ import torch
 import xarray as xr
 from torch import Tensor, nn
 
+from course_utils.checks import whole_number
+
 Terms = dict[str, Tensor]
 Loss = Callable[[nn.Module, Tensor, Tensor], Tensor | Terms]
 Measure = Callable[[nn.Module, Tensor, Tensor], Tensor | float]
@@ -154,7 +156,11 @@ class _Record:
         coordinates = {"step": np.arange(self.steps)}
         if self.measured:
             coordinates["measured_step"] = np.arange(0, self.steps, self.every)
-            variables |= {name: self._column(name) for name in self.measured}
+        for name in self.measured:
+            dimensions, column = self._column(name)
+            variables[name] = (dimensions, column)
+            if column.ndim > 1:  # labelled, so that runs of different length can be joined
+                coordinates[dimensions[1]] = np.arange(column.shape[1])
         return xr.Dataset(variables, coordinates)
 
     def _column(self, name: str) -> tuple[tuple[str, ...], np.ndarray]:
@@ -171,6 +177,8 @@ def _terms(value: Tensor | Terms) -> Terms:
     terms = {"data_loss": value} if isinstance(value, Tensor) else value
     if not isinstance(terms, dict) or not terms:
         raise TypeError(f"loss must return a scalar tensor or a dict of them, got {value!r}")
+    if "reported_loss" in terms:
+        raise ValueError("loss term 'reported_loss': that name is kept for the sum of the terms")
     for name, term in terms.items():
         if not isinstance(term, Tensor) or term.ndim:
             shape = tuple(term.shape) if isinstance(term, Tensor) else type(term).__name__
@@ -194,11 +202,8 @@ def _check_arguments(loss, optimizer, steps, measure, every) -> None:
         raise TypeError(f"loss must be a function of model, inputs and targets, got {loss!r}")
     if not isinstance(optimizer, torch.optim.Optimizer):
         raise TypeError(f"optimizer must be a torch.optim.Optimizer, got {optimizer!r}")
-    for name, value in (("steps", steps), ("every", every)):
-        if isinstance(value, bool) or not isinstance(value, int | np.integer):
-            raise TypeError(f"{name} must be a whole number, got {value!r}")
-        if value < 1:
-            raise ValueError(f"{name} must be 1 or larger, got {value}")
+    whole_number("steps", steps, 1)
+    whole_number("every", every, 1)
     for name, function in (measure or {}).items():
         if not callable(function):
             raise TypeError(

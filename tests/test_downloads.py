@@ -224,8 +224,11 @@ def test_a_connection_that_stalls_is_given_up(server, monkeypatch):
         address = f"http://127.0.0.1:{silent.getsockname()[1]}/"
         monkeypatch.setattr(server.dataset, "mirrors", [address], raising=False)
         monkeypatch.setattr(server.dataset, "url", address + "file.tar.gz", raising=False)
+        hang_up = threading.Timer(10, silent.close)  # so that a missing limit fails, and not hangs
+        hang_up.start()
         with pytest.raises(ConnectionError, match="timed out"):
             server.load()
+        hang_up.cancel()
     assert server.left() == [] and socket.getdefaulttimeout() == before
 
 

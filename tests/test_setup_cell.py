@@ -17,10 +17,11 @@ from jupyter_client.kernelspec import KernelSpecManager
 
 INSPECT = """
 import importlib.metadata, importlib.util, json, sys
+names = {found.name for found in importlib.metadata.distributions()}
 print(json.dumps({
     "found": importlib.util.find_spec("course_utils") is not None,
     "prefix": sys.prefix,
-    "versions": {d.name: d.version for d in importlib.metadata.distributions()},
+    "versions": {name: importlib.metadata.version(name) for name in names},
 }))"""
 IMPORT = """
 import json, pathlib, course_utils, course_utils.vision
@@ -31,19 +32,21 @@ print(json.dumps({"folder": str(folder), "stored": stored}))"""
 
 @pytest.fixture
 def repository(tmp_path):
-    """A git repository of what an installation needs, asking for a package nobody has."""
+    """A git repository of what an installation needs; it asks for a tqdm that is not installed."""
     root = tmp_path / "repository"
     root.mkdir()
     for name in ("pyproject.toml", "LICENSE", ".gitignore"):
         shutil.copy(ROOT / name, root)
     for name in ("course_utils", "data"):
-        shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
+        left_out = shutil.ignore_patterns("__pycache__", "downloads")
+        shutil.copytree(ROOT / name, root / name, ignore=left_out)
     (root / "data" / "store").mkdir(exist_ok=True)
     (root / "data" / "store" / "brought_along.nc").write_bytes(b"stored")
     # Whoever looks at the dependencies fails, or changes what is installed.
     pyproject = (root / "pyproject.toml").read_text(encoding="utf-8")
     assert '"tqdm>=4.66"' in pyproject
-    (root / "pyproject.toml").write_text(pyproject.replace('"tqdm>=4.66"', '"tqdm==4.66.0"'))
+    pyproject = pyproject.replace('"tqdm>=4.66"', '"tqdm==4.66.0"')
+    (root / "pyproject.toml").write_text(pyproject, encoding="utf-8")
     git = ["git", "-c", "user.name=test", "-c", "user.email=test", "-C", str(root)]
     for command in (["init", "-q", "-b", "main"], ["add", "."], ["commit", "-q", "-m", "all"]):
         subprocess.run([*git, *command], check=True)

@@ -216,7 +216,8 @@ def test_bad_input_is_named(notebook, tmp_path, capsys, main, arguments, message
 
 
 def test_select_takes_numbers_names_and_paths(notebook):
-    first, second = notebook("01_a", "# A"), notebook("02_b", "# B")
+    first, second, third = notebook("01_a", "# A"), notebook("02_b", "# B"), notebook("02_bc", "#")
     for names in (["01"], ["01_a"], ["01_a.ipynb"], [f"{first}"]):
         assert execution.select(first.parent, names) == [first]
-    assert execution.select(first.parent, []) == [first, second]
+    assert execution.select(first.parent, ["02_b"]) == [second]  # although 02_bc begins like it
+    assert execution.select(first.parent, []) == [first, second, third]

@@ -133,7 +133,6 @@ def html(run: Run) -> str:
             cell.source = re.sub(r"\]\((\w+)\.ipynb", r"](\1.html", cell.source)
         for output in cell.get("outputs", []):
             if WIDGET_VIEW in output.get("data", {}):
-                del output.data[WIDGET_VIEW]
                 output.data["text/plain"] = "Interactive: open the notebook to use it."
     template = Path(__file__).with_name("page.html.j2").read_text(encoding="utf-8")
     resources = {"metadata": {"name": run.path.stem}, "provenance": provenance()}

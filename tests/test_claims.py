@@ -1,0 +1,106 @@
+"""Claims: hold and fail by their margin on every seed, in text, record and verdict table."""
+
+import json
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from course_utils.claims import Claim, ClaimFailed, Trial, report, verdict_table
+
+
+def per_seed(*values: float) -> xr.DataArray:
+    return xr.DataArray(list(values), {"seed": range(len(values))})
+
+
+HOLDS = Claim("up", "it rises", per_seed(0.3, 0.4, 0.5), above=0.2)
+
+
+@pytest.mark.parametrize(
+    ("values", "bound", "held"),
+    [
+        ((0.3, 0.4), {"above": 0.2}, True),
+        ((0.3, 0.1), {"above": 0.2}, False),
+        ((0.2, 0.3), {"above": 0.2}, False),
+        ((0.3, 0.4), {"below": 0.5}, True),
+        ((0.3, 0.4), {"below": 0.35}, False),
+        ((0.3, np.nan), {"above": 0.2}, False),
+        ((0.3, np.inf), {"below": 0.5}, False),
+        ((1, 1, 1, 1, 0), {"above": 0.5, "at_least": 0.8}, True),
+        ((1, 1, 1, 0, 0), {"above": 0.5, "at_least": 0.8}, False),
+    ],
+)
+def test_a_claim_holds_by_its_margin_on_enough_seeds(values, bound, held):
+    assert Claim("c", "so it is", per_seed(*values), **bound).held is held
+
+
+def test_the_text_holds_no_digit_that_moves(capsys):
+    report("00_toy", [HOLDS])
+    first = capsys.readouterr().out
+    report("00_toy", [Claim("up", "it rises", per_seed(0.31, 0.42, 0.57), above=0.2)])
+    assert capsys.readouterr().out == first == "HOLDS  up: it rises [above 0.2; 3 of 3 seeds]\n"
+
+
+def test_a_flipped_sign_fails_the_cell_and_names_the_claim(capsys):
+    flipped = Claim("up", "it rises", HOLDS.values, below=0.2)
+    with pytest.raises(ClaimFailed, match=r"FAILS  up: it rises \[below 0.2; 0 of 3 seeds\]"):
+        report("00_toy", [flipped, Claim("other", "it holds", per_seed(1), above=0)])
+    assert "HOLDS  other" in capsys.readouterr().out, "the others are reported all the same"
+
+
+def test_the_record_is_appended_and_complete(tmp_path, monkeypatch):
+    monkeypatch.setenv("COURSE_CLAIMS", str(tmp_path / "claims"))
+    report("00_toy", [HOLDS])
+    report("00_toy", [Claim("nan", "it is a number", per_seed(1, np.nan), above=0, at_least=0.5)])
+    first, second = json.loads((tmp_path / "claims" / "00_toy.json").read_text())
+    assert first["values"] == {"0": 0.3, "1": 0.4, "2": 0.5}
+    assert (first["claim"], first["bound"], first["direction"]) == ("up", 0.2, "above")
+    assert (first["held"], first["seeds_held"], first["seeds"]) == (True, 3, 3)
+    assert second["values"] == {"0": 1, "1": None} and second["held"]
+    assert [path.name for path in (tmp_path / "claims").iterdir()] == ["00_toy.json"]
+
+
+def test_without_the_variable_nothing_is_written(tmp_path, monkeypatch):
+    monkeypatch.delenv("COURSE_CLAIMS", raising=False)
+    monkeypatch.chdir(tmp_path)
+    report("00_toy", [HOLDS])
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_verdict_is_withdrawn_when_its_claim_fails():
+    fails = Claim("down", "it falls", HOLDS.values, below=0.2)
+    table = verdict_table(
+        [
+            Trial("it grows", "watch it", HOLDS.values, "supported", (HOLDS,)),
+            Trial("it shrinks", "watch it", HOLDS.values, "supported", (HOLDS, fails)),
+        ]
+    )
+    assert table["verdict"].tolist() == ["supported", "supported? NOT CONFIRMED IN THIS RUN"]
+    assert table["effect"].iloc[0] == "+0.4 [+0.3, +0.5]" and table["seeds"].iloc[0] == 3
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "words"),
+    [
+        ({"values": [1.0]}, TypeError, "values must be a DataArray over 'seed', got list"),
+        ({"values": xr.DataArray([[1.0]], dims=("width", "seed"))}, TypeError, "'width', 'seed'"),
+        ({"above": None}, ValueError, "give either above= or below="),
+        ({"below": 1.0}, ValueError, "give either above= or below="),
+        ({"above": np.nan}, ValueError, "the bound must be finite, got nan"),
+        ({"at_least": 0}, ValueError, r"at_least must be in \(0, 1\], got 0"),
+    ],
+)
+def test_bad_claims_are_named(change, error, words):
+    with pytest.raises(error, match=words):
+        Claim(**({"id": "c", "sentence": "s", "values": per_seed(1.0), "above": 0.0} | change))
+
+
+def test_bad_lists_and_trials_are_named():
+    with pytest.raises(ValueError, match="distinct ids"):
+        report("00_toy", [HOLDS, HOLDS])
+    with pytest.raises(ValueError, match="at least one"):
+        report("00_toy", [])
+    with pytest.raises(ValueError, match="supported, partly, refuted, got 'true'"):
+        Trial("e", "c", HOLDS.values, "true", (HOLDS,))
+    with pytest.raises(ValueError, match="needs at least one claim"):
+        Trial("e", "c", HOLDS.values, "partly", ())

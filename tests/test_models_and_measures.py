@@ -1,0 +1,81 @@
+"""Initialisations against torch's own and closed forms; norms against numpy."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from course_utils.measures import weight_norm, weight_penalty
+from course_utils.models import count_parameters, fans, initial_variance, initialise, kernels
+
+
+def network() -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv3d(2, 8, 3), nn.BatchNorm3d(8), nn.Flatten(), nn.Linear(8, 5, bias=False)
+    )
+
+
+def test_fans_and_variances_are_torchs_own():
+    weight = torch.empty(64, 32, 3, 3)
+    assert fans(weight) == torch.nn.init._calculate_fan_in_and_fan_out(weight)
+    oracles = {
+        "kaiming": lambda w: nn.init.kaiming_normal_(w),
+        "glorot": lambda w: nn.init.xavier_normal_(w),
+        "torch": lambda w: nn.init.kaiming_uniform_(w, a=5**0.5),
+        "fixed": lambda w: nn.init.normal_(w, std=0.05),
+    }
+    torch.manual_seed(0)
+    for scheme, oracle in oracles.items():
+        expected = oracle(torch.empty_like(weight)).var().item()
+        assert initial_variance(weight, scheme) == pytest.approx(expected, rel=0.05)
+        drawn = initialise(nn.Conv2d(32, 64, 3), scheme, seed=0).weight.var().item()
+        assert drawn == pytest.approx(expected, rel=0.05)
+
+
+def test_the_norm_at_the_start_counts_output_channels():
+    model = initialise(nn.Sequential(nn.Conv2d(3, 400, 5), nn.Linear(400, 300)), "kaiming", seed=0)
+    assert weight_norm(model).item() == pytest.approx(2 * (400 + 300), rel=0.02)
+
+
+def test_initialise_is_decided_by_the_seed_and_zeroes_biases():
+    one, two, other = (initialise(network(), "glorot", seed=s) for s in (1, 1, 2))
+    assert torch.equal(one[3].weight, two[3].weight)
+    assert not torch.equal(one[3].weight, other[3].weight)
+    assert not one[0].bias.any() and one[1].weight.eq(1).all(), "BatchNorm stays as it was"
+
+
+def test_norms_are_numpys_and_leave_out_biases_and_batchnorm():
+    model = network()
+    flat = np.concatenate([model[0].weight.detach().ravel(), model[3].weight.detach().ravel()])
+    assert weight_norm(model, "l2").item() == pytest.approx(float((flat**2).sum()), rel=1e-5)
+    assert weight_norm(model, "l1").item() == pytest.approx(float(abs(flat).sum()), rel=1e-5)
+    assert weight_norm(model, "max").item() == pytest.approx(float(abs(flat).max()), rel=1e-5)
+    assert len(kernels(model)) == 2
+    assert count_parameters(model) == flat.size + 8 + 8 + 8  # conv bias, BatchNorm scale and shift
+
+
+def test_the_penaltys_gradient_is_that_of_weight_decay():
+    """Adding s * sum(w ** 2) to the loss is SGD's weight_decay=2s: torch's optimiser agrees."""
+    inputs = torch.randn(16, 4)
+    torch.manual_seed(3)
+    one, two = nn.Linear(4, 2, bias=False), nn.Linear(4, 2, bias=False)
+    two.load_state_dict(one.state_dict())
+    plain = torch.optim.SGD(one.parameters(), lr=0.1)
+    decayed = torch.optim.SGD(two.parameters(), lr=0.1, weight_decay=0.02)
+    (one(inputs).square().mean() + weight_penalty(one, 0.01)).backward()
+    two(inputs).square().mean().backward()
+    plain.step()
+    decayed.step()
+    torch.testing.assert_close(one.weight, two.weight)
+
+
+def test_bad_input_is_named():
+    with pytest.raises(ValueError, match="unknown norm 'l3'; expected one of l2, l1, max"):
+        weight_norm(network(), "l3")
+    with pytest.raises(ValueError, match="no weight matrix"):
+        weight_norm(nn.BatchNorm1d(3))
+    for strength in (-1.0, float("nan")):
+        with pytest.raises(ValueError, match="strength must be 0 or larger"):
+            weight_penalty(network(), strength)
+    with pytest.raises(ValueError, match="unknown scheme 'he'; expected one of kaiming, glorot"):
+        initialise(network(), "he")

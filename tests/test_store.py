@@ -1,0 +1,230 @@
+"""The store: a stored result counts only for the very experiment that made it."""
+
+import functools
+import importlib
+import itertools
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+
+from course_utils import fingerprint as fingerprints
+from course_utils import store
+from course_utils.fingerprint import fingerprint
+from course_utils.sweeps import describe, original_runs, stored_grid, sweep
+
+EXPERIMENT = """
+    import functools
+    import math
+    from dataclasses import dataclass
+
+    import torch
+    from torch import nn
+
+    RATE = 0.1
+    FACTORS = {"slow": 1, "fast": [2, 3]}
+
+    @dataclass
+    class Settings:
+        depth: int = 2
+
+    class Block(nn.Module):
+        def __init__(self, width):
+            super().__init__()
+            self.layer = nn.Linear(width, width)
+
+        def forward(self, x):
+            return torch.relu(self.layer(x))
+
+    def scaled(x, by=RATE):
+        return x * by
+
+    def helper(x):
+        # the middle man
+        return scaled(x) + FACTORS["slow"] + Settings().depth
+
+    unused = 1
+
+    def experiment(width, seed):
+        block = Block(width)
+        rate = 3  # a local that shares its name with nothing
+        x = torch.full((width,), 2.0) * math.pi
+        return {"value": float(helper(block(x)).detach().sum()) + width}
+"""
+
+EDITS = {
+    "a helper of a helper": ("return x * by", "return x * by * 1.5"),
+    "a constant": ("RATE = 0.1", "RATE = 0.2"),
+    "a nested constant": ("[2, 3]", "[2, 4]"),
+    "a class": ("torch.relu(self.layer(x))", "torch.tanh(self.layer(x))"),
+    "the fields of a class": ("depth: int = 2", "depth: int = 3"),
+    "the experiment": ("+ width}", "- width}"),
+}
+CHANGES_NOTHING = {
+    "a comment": ("# the middle man", "# the man in the middle"),
+    "a blank line": ("unused = 1", "\n\n    unused = 1"),
+    "a docstring": ("def helper(x):", 'def helper(x):\n        "What it does."'),
+    "an unused name": ("unused = 1", "unused = 2"),
+}
+
+
+@pytest.fixture
+def notebook(tmp_path, monkeypatch):
+    """A function that defines the experiment from source, as running a cell again would."""
+    monkeypatch.syspath_prepend(tmp_path)
+    numbers = itertools.count()
+
+    def define(old: str = "", new: str = ""):
+        assert old in EXPERIMENT
+        name = f"cells_{next(numbers)}"
+        (tmp_path / f"{name}.py").write_text(textwrap.dedent(EXPERIMENT.replace(old, new)))
+        importlib.invalidate_caches()
+        return importlib.import_module(name).experiment
+
+    yield define
+    for name in [name for name in sys.modules if name.startswith("cells_")]:
+        del sys.modules[name]
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(store, "store_folder", lambda: tmp_path / "store")
+    monkeypatch.delenv("COURSE_MODE", raising=False)
+    monkeypatch.delenv("COURSE_SEEDS", raising=False)
+    return tmp_path / "store"
+
+
+def make_data(monkeypatch, experiment, widths=(2, 3)):
+    monkeypatch.setenv("COURSE_MODE", "data")
+    runs = sweep(experiment, {"width": list(widths)}, name="toy", workers=1)
+    monkeypatch.delenv("COURSE_MODE")
+    return runs
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_an_edit_in_reach_changes_the_fingerprint(notebook, edit):
+    assert fingerprint(notebook()) != fingerprint(notebook(*EDITS[edit]))
+
+
+@pytest.mark.parametrize("edit", CHANGES_NOTHING)
+def test_other_edits_do_not(notebook, edit):
+    assert fingerprint(notebook()) == fingerprint(notebook(*CHANGES_NOTHING[edit]))
+
+
+def test_constants_by_value():
+    def digest(value):
+        return fingerprint(functools.partial(print, value))
+
+    assert digest(np.arange(3)) == digest(np.arange(3)) != digest(np.arange(3.0))
+    assert digest(torch.ones(2)) != digest(torch.zeros(2))
+    assert digest({"a": (1, 2)}) != digest({"a": [1, 2]})
+    assert digest(torch.nn.Linear(1, 1, bias=False).double().half) is not None
+
+
+def test_what_cannot_be_compared_is_named():
+    generator = torch.Generator()
+
+    def experiment(seed):
+        return torch.rand(1, generator=generator)
+
+    with pytest.raises(TypeError, match="'generator' is a Generator, which cannot be compared"):
+        fingerprint(experiment)
+
+
+def test_the_package_in_reach_counts(notebook, monkeypatch):
+    from course_utils.training import train
+
+    def experiment(seed):
+        return train
+
+    found = fingerprint(experiment)
+    assert {"course_utils.training", "course_utils.reproducibility"} <= found.keys()
+    assert "course_utils.figures" not in found, "a figure cannot change a number"
+    source = fingerprints._module_source
+    monkeypatch.setattr(
+        fingerprints, "_module_source",
+        lambda name: source(name) + "\nEXTRA = 1\n" * (name == "course_utils.training"),
+    )  # fmt: skip
+    assert fingerprint(experiment) != found
+
+
+def test_a_reader_trains_one_seed_and_reads_the_others(notebook, folder, monkeypatch):
+    everything = make_data(monkeypatch, notebook())
+    runs = sweep(notebook(), {"width": [2, 3]}, name="toy", workers=1)
+    assert runs.attrs["runs"] == 2 and runs["stored"].values.tolist() == [False] + [True] * 4
+    np.testing.assert_array_equal(runs["value"], everything["value"])
+    assert "equals the stored runs, bit for bit" in describe(runs)
+    assert original_runs(runs) is None
+
+
+def test_an_edited_helper_never_gets_the_stored_result(notebook, folder, monkeypatch):
+    make_data(monkeypatch, notebook())
+    edited = notebook(*EDITS["a helper of a helper"])
+    runs = sweep(edited, {"width": [2, 3]}, name="toy", workers=1)
+    assert runs["seed"].values.tolist() == [0] and not runs["stored"].any()
+    assert "differs in scaled" in describe(runs) and "full=True" in describe(runs)
+    assert original_runs(runs)["seed"].size == 5, "the original is there to compare with"
+    full = sweep(edited, {"width": [2, 3]}, name="toy", full=True, workers=1)
+    assert full["seed"].size == 5 and not full["stored"].any()
+    np.testing.assert_array_equal(full["value"].sel(seed=[0]), runs["value"])
+
+
+def test_what_the_store_lacks_is_trained(notebook, folder, monkeypatch):
+    make_data(monkeypatch, notebook())
+    runs = sweep(notebook(), {"width": [3, 5]}, [0, 1, 9], name="toy", workers=1)
+    assert runs.attrs["runs"] == 5, "seed 0 twice, seed 1 at width 5, seed 9 twice"
+    assert not runs["value"].isnull().any()
+
+
+def test_a_difference_from_the_stored_run_is_stated(notebook, folder, monkeypatch):
+    everything = make_data(monkeypatch, notebook())
+    stored = store.load("toy")
+    stored["value"] = stored["value"] + 1e-3
+    stored.to_netcdf(store.store_path("toy"), engine="scipy")
+    text = describe(sweep(notebook(), {"width": [2, 3]}, name="toy", workers=1))
+    assert "to within 0.001" in text and everything["value"].size == 10
+
+
+def test_nothing_stored_is_used_when_verifying(notebook, folder, monkeypatch):
+    make_data(monkeypatch, notebook())
+    monkeypatch.setenv("COURSE_MODE", "verify")
+    runs = sweep(notebook(), {"width": [2, 3]}, name="toy", workers=1)
+    assert runs.attrs["runs"] == 10 and not runs["stored"].any()
+
+
+def test_a_stored_file_describes_itself_without_pickle(notebook, folder, monkeypatch):
+    everything = make_data(monkeypatch, notebook())
+    path = store.store_path("toy")
+    assert path.read_bytes()[:3] == b"CDF", "NetCDF version 3"
+    plain = xr.load_dataset(path, engine="scipy")
+    assert {"fingerprint", "settings", "seeds", "versions", "command", "cpu_seconds"} <= set(
+        plain.attrs
+    )
+    assert not list(folder.glob("*.partial"))
+    np.testing.assert_array_equal(store.load("toy")["value"], everything["value"])
+
+
+@pytest.mark.parametrize("keep", [0, 40, 400])
+def test_a_truncated_or_garbled_file_is_named(notebook, folder, monkeypatch, keep):
+    make_data(monkeypatch, notebook())
+    path = store.store_path("toy")
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(store.StoreError, match=r"toy\.nc is not a readable stored result"):
+        sweep(notebook(), {"width": [2, 3]}, name="toy", workers=1)
+
+
+def test_the_grid_behind_a_lab(notebook, folder, monkeypatch):
+    grid = {"width": [2, 3, 4]}
+    assert stored_grid(notebook(), grid, "lab").attrs["origin"] == "missing"
+    monkeypatch.setenv("COURSE_MODE", "data")
+    fresh = stored_grid(notebook(), grid, "lab", workers=1)
+    monkeypatch.delenv("COURSE_MODE")
+    again = stored_grid(notebook(), grid, "lab")
+    assert again.attrs["origin"] == "stored" and again["value"].dims == ("width",)
+    np.testing.assert_array_equal(fresh["value"], again["value"])
+    edited = stored_grid(notebook(*EDITS["a class"]), grid, "lab")
+    assert edited.attrs["origin"] == "original"
+    assert store.matches(notebook(), again) and not store.matches(notebook("0.1", "0.3"), again)

@@ -1,0 +1,105 @@
+"""What is in data/store belongs to the notebooks as they stand, and a slice of it is recomputed."""
+
+import ast
+import importlib
+import random
+from pathlib import Path
+from types import ModuleType
+from typing import NamedTuple
+
+import nbformat
+import numpy as np
+import pytest
+
+from course_utils import store
+from course_utils.reproducibility import isolated
+
+ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+
+
+class Use(NamedTuple):
+    """A call of `sweep` or `stored_grid` in a notebook that names a stored result."""
+
+    notebook: Path
+    function: str
+    experiment: str
+    name: str
+
+
+def code(notebook: Path) -> list[str]:
+    cells = nbformat.read(notebook, as_version=4).cells
+    return [
+        cell.source for cell in cells if cell.cell_type == "code" and "%" not in cell.source[:1]
+    ]
+
+
+def uses(notebook: Path) -> list[Use]:
+    calls = [node for source in code(notebook) for node in ast.walk(ast.parse(source))]
+    return [
+        Use(notebook, call.func.id, call.args[0].id, keyword.value.value)
+        for call in calls
+        if isinstance(call, ast.Call) and getattr(call.func, "id", "") in ("sweep", "stored_grid")
+        for keyword in call.keywords
+        if keyword.arg == "name"
+    ]
+
+
+USES = [use for notebook in NOTEBOOKS for use in uses(notebook)]
+
+
+@pytest.fixture(scope="session")
+def definitions(tmp_path_factory):
+    """A function that imports what a notebook defines, without running the notebook."""
+    folder = tmp_path_factory.mktemp("definitions")
+
+    def load(notebook: Path) -> ModuleType:
+        name = f"of_{notebook.stem}"
+        kept = []
+        for source in code(notebook):
+            lines = source.splitlines()
+            for node in ast.parse(source).body:
+                first = min([node, *getattr(node, "decorator_list", [])], key=lambda n: n.lineno)
+                constant = isinstance(node, ast.Assign) and ast.unparse(node.targets[0]).isupper()
+                imports = isinstance(node, ast.Import | ast.ImportFrom)
+                if constant or imports or isinstance(node, ast.FunctionDef | ast.ClassDef):
+                    kept.append("\n".join(lines[first.lineno - 1 : node.end_lineno]))
+        (folder / f"{name}.py").write_text("\n\n".join(kept), encoding="utf-8")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.syspath_prepend(folder)
+            return importlib.import_module(name)
+
+    return load
+
+
+def test_every_file_is_used_and_every_use_has_a_file():
+    files = {path.stem for path in store.store_folder().glob("*")}
+    assert files == {use.name for use in USES}
+
+
+@pytest.mark.parametrize("use", USES, ids=lambda use: use.name)
+def test_it_was_made_by_the_experiment_in_the_notebook(use, definitions):
+    experiment = getattr(definitions(use.notebook), use.experiment)
+    changed = store.differences(experiment, store.load(use.name))
+    assert not changed, f"`make data NOTEBOOKS={use.notebook.stem[:2]}` is due: {changed} changed"
+
+
+@pytest.mark.parametrize(
+    "use", [use for use in USES if use.function == "stored_grid"], ids=lambda use: use.name
+)
+def test_a_slice_of_a_labs_grid_is_recomputed(use, definitions):
+    experiment = getattr(definitions(use.notebook), use.experiment)
+    grid = store.load(use.name)
+    chooser = random.Random(1)
+    for _ in range(2):
+        settings = {
+            key: chooser.choice(grid[key].values.tolist())
+            for key in grid.dims
+            if key in grid["data_loss"].dims and key not in ("step", "seed")
+        }
+        seed = int(grid["seed"][0])
+        with isolated(seed):
+            ours = experiment(**settings, seed=seed)["data_loss"].values
+        theirs = grid["data_loss"].sel(settings, seed=seed).values
+        # Digits move between processors and grow with every step; the first ten stay close.
+        np.testing.assert_allclose(ours[:10], theirs[:10], rtol=0.01, err_msg=str(settings))
