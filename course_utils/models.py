@@ -67,8 +67,18 @@ def initialise(
     Returns
     -------
     The model itself, changed in place.
+
+    Raises
+    ------
+    ValueError
+        If `scheme` is unknown, or a layer of `model` has no units.
     """
     generator = None if seed is None else torch.Generator().manual_seed(seed)
+    for name, weight in model.named_parameters():
+        if weight.numel() == 0:
+            raise ValueError(
+                f"{name} has shape {tuple(weight.shape)}: every width must be 1 or larger, got 0"
+            )
     for weight in kernels(model):
         std = initial_variance(weight, scheme, fixed_std) ** 0.5
         weight.normal_(0.0, std, generator=generator)

@@ -9,6 +9,7 @@ import inspect
 import itertools
 import math
 import multiprocessing
+import os
 import signal
 import time
 import warnings
@@ -245,8 +246,11 @@ def _train(
     done: dict[Run, tuple[xr.Dataset, float]] = {}
     errors: dict[Run, Exception] = {}
     results = parallel(jobs)
+    # tqdm's own variable, which its notebook bar ignores: where outputs are compared, none is shown.
+    quiet = bool(os.environ.get("TQDM_DISABLE"))
+    bar = tqdm(results, total=len(runs), unit="run", leave=False, disable=quiet)
     try:
-        for run, outcome, seconds in tqdm(results, total=len(runs), unit="run", leave=False):
+        for run, outcome, seconds in bar:
             if isinstance(outcome, Exception):
                 errors[run] = outcome
             else:

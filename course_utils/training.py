@@ -88,12 +88,12 @@ def train(
     stream = _endless(batches)
     try:
         for step in range(steps):
-            inputs, targets = next(stream)
-            terms = _terms(loss(model, inputs, targets))
+            batch = next(stream)
+            terms = _terms(loss(model, *batch))
             total = sum(terms.values())
             optimizer.zero_grad()
             total.backward()
-            record.add(step, terms, total, model, inputs, targets)
+            record.add(step, terms, total, model, batch)
             optimizer.step()
             if (step + 1) % CHECK_EVERY == 0 and record.finished(stop_when):
                 break
@@ -118,14 +118,15 @@ class _Record:
     measured: dict[str, list[Tensor]] = field(default_factory=dict)
 
     def add(
-        self, step: int, terms: Terms, total: Tensor, model: nn.Module, inputs: Tensor, targets
+        self, step: int, terms: Terms, total: Tensor, model: nn.Module, batch: tuple[Tensor, ...]
     ) -> None:
+        """Keep the losses of `step`, and the measures if it is their turn."""
         self.names = self.names or (*terms, "reported_loss")
         self.terms.append((*(term.detach() for term in terms.values()), total.detach()))
         if self.measure and step % self.every == 0:
-            with torch.random.fork_rng(enabled=True):  # a measure that draws must not change a run
+            with torch.random.fork_rng():  # a measure that draws must not change a run
                 for name, function in self.measure.items():
-                    value = torch.as_tensor(function(model, inputs, targets)).detach().float()
+                    value = torch.as_tensor(function(model, *batch)).detach().float()
                     if value.ndim > 1:
                         raise ValueError(
                             f"measure {name!r} must return a number or a 1-d tensor, "

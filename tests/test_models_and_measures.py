@@ -79,3 +79,7 @@ def test_bad_input_is_named():
             weight_penalty(network(), strength)
     with pytest.raises(ValueError, match="unknown scheme 'he'; expected one of kaiming, glorot"):
         initialise(network(), "he")
+    none = nn.Linear(3, 1)
+    none.weight = nn.Parameter(torch.empty(0, 3))
+    with pytest.raises(ValueError, match=r"weight has shape \(0, 3\): every width must be 1"):
+        initialise(none, "kaiming")

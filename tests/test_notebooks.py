@@ -118,7 +118,6 @@ BREACHES = {
     "big": (code(f"'{'x' * 1_000_000}'"), "bytes, 1,000,000 are the limit"),
     "path": (code("open('/home/me/curves')"), "cell 3 holds an absolute path"),
     "path shown": (shows(stream("saved in C:\\Users")), "cell 3 holds an absolute path"),
-    "checkout": (shows(stream(f"{ROOT}/x.py:3")), "cell 3 holds an absolute path"),
     "import": (code("import seaborn"), "cell 3 imports seaborn, which Colab does not ship"),
     "name": (code("from course_utils.reproducibility import moods"), "cell 3 imports moods"),
     "not ours": (code("from course_utils.reproducibility import np"), "cell 3 imports np"),
@@ -143,3 +142,10 @@ def test_ordinary_code_breaks_no_rule(tmp_path, line):
     page = in_order()
     code(line)(page)
     assert found(page, tmp_path) == []
+
+
+def test_the_place_of_the_checkout_is_an_absolute_path(tmp_path, monkeypatch):
+    monkeypatch.setattr(notebook_rules, "ROOT", "/elsewhere/course")
+    page = in_order()
+    shows(stream("/elsewhere/course/x.py:3: warning"))(page)
+    assert found(page, tmp_path) == ["cell 3 holds an absolute path"]

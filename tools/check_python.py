@@ -1,7 +1,7 @@
 """What stops this Python from running the course, in one sentence; silent when nothing does.
 
-Run by the Makefile before it makes `.venv`: `python3 tools/check_python.py`. It must parse on old
-Pythons too.
+Run by the Makefile before it makes `.venv`: `python3 tools/check_python.py`. It must run on old
+Python 3 too.
 """
 
 import importlib.util
