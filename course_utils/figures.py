@@ -4,6 +4,7 @@ Figures are plain ``matplotlib.figure.Figure`` objects: nothing is registered wi
 nothing leaks and no global setting changes.
 """
 
+import base64
 import io
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -61,7 +62,8 @@ def show(figure: Figure, alt: str) -> None:
     """
     if not alt.strip():
         raise ValueError("alt must say what the figure shows, for those who cannot see it")
-    data = {"image/png": png(figure), "text/plain": f"Figure: {alt}"}
+    picture = base64.b64encode(png(figure)).decode()  # a message holds text only
+    data = {"image/png": picture, "text/plain": f"Figure: {alt}"}
     display(data, raw=True, metadata={"image/png": {"alt": alt}})
 
 

@@ -6,6 +6,7 @@ trains the experiment as it now stands in the notebook, at the settings of the c
 
 import time
 import traceback
+from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -137,7 +138,7 @@ class Lab(widgets.VBox):
     def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
         """The widget, and its picture where there is no kernel behind it any more."""
         bundle = super()._repr_mimebundle_(**options)
-        return {**bundle, "image/png": self.image.value}
+        return {**bundle, "image/png": b64encode(self.image.value).decode()}
 
     def _call(self, action: Callable[[], None], _change: Any = None) -> None:
         """What a control does when it is moved or pressed."""

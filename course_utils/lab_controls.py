@@ -161,7 +161,7 @@ def _setting(label: str, values: list[Any], index: int, style: dict[str, str]) -
         description=label,
         continuous_update=False,  # one picture for a movement, not one for each value it passes
         style=style,
-        layout={"width": "345px"},
+        layout={"width": "335px"},
     )
 
 

@@ -162,18 +162,12 @@ def fit_scale(
 
 
 def _draw(axes: Axes, line: Line, scale: Scale) -> None:
-    span = scale.top - scale.bottom
-    known = np.flatnonzero(np.isfinite(line.values))
-    if not known.size and line.diverged_at < 0:
-        return
-    # The renderer cannot draw 1e38; far outside the picture, it does not matter how far.
-    values = np.clip(line.values, scale.bottom - 100 * span, scale.top + 100 * span)
-    axes.plot(line.positions, values, label=line.label, **STYLES[line.role])
+    axes.plot(line.positions, line.values, label=line.label, **STYLES[line.role])
     if line.diverged_at < 0:
         return
-    last = known[-1] if known.size else 0
-    x = float(line.positions[last])
-    y = float(np.clip(values[last], scale.bottom, scale.top - 0.06 * span)) if known.size else 0.0
+    last = max(line.diverged_at - 1, 0)  # the last step with a loss
+    x, y = float(line.positions[last]), float(np.nan_to_num(line.values[last]))
+    y = min(max(y, scale.bottom), scale.bottom + 0.94 * (scale.top - scale.bottom))
     colour = STYLES[line.role]["color"]
     axes.plot([x], [y], marker="x", markersize=9, markeredgewidth=2.5, color=colour, clip_on=False)
     rightwards = x < 0.7 * scale.right

@@ -246,7 +246,7 @@ def _train(
     done: dict[Run, tuple[xr.Dataset, float]] = {}
     errors: dict[Run, Exception] = {}
     results = parallel(jobs)
-    # tqdm's own variable, which its notebook bar ignores: where outputs are compared, none is shown.
+    # tqdm's own variable, which its notebook bar ignores; set where outputs are compared.
     quiet = bool(os.environ.get("TQDM_DISABLE"))
     bar = tqdm(results, total=len(runs), unit="run", leave=False, disable=quiet)
     try:

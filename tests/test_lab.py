@@ -4,6 +4,7 @@ import gc
 import io
 import threading
 import weakref
+from base64 import b64decode
 
 import ipywidgets
 import lab_example
@@ -205,6 +206,7 @@ def test_a_missing_grid_still_runs_live():
     assert "No stored curves exist" in knobs.status.value and not shows(knobs, STORED)
     knobs.run.click()
     assert "Done. There is no stored curve" in knobs.status.value and shows(knobs, LIVE)
+    assert knobs.live.label == "live run, seed 0"
     knobs.controls["width"].value = 8
     assert shows(knobs, GHOST) and knobs.last_error is None
     knobs.close()
@@ -377,7 +379,7 @@ def test_callbacks_of_another_thread_wait_for_the_main_thread(monkeypatch):
 
 def test_the_picture_is_there_without_a_kernel(knobs):
     bundle = knobs._repr_mimebundle_()
-    assert bundle["image/png"] == knobs.image.value
+    assert b64decode(bundle["image/png"]) == knobs.image.value
     assert bundle["text/plain"] == "Lab 'test': width, penalty_strength, kind"
     assert "application/vnd.jupyter.widget-view+json" in bundle
 
