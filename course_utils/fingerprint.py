@@ -164,12 +164,16 @@ def _references(value: Any, source: str) -> Iterator[tuple[str, Any]]:
 
 
 def _global_names(table: symtable.SymbolTable) -> set[str]:
-    """Names that a piece of source reads from the scope around it."""
+    """Names that a piece of source reads from the scope around it.
+
+    What a nested function takes from the function around it is not among them, even if the
+    notebook has something of that name.
+    """
     top = table.get_type() == "module"
     names = {
         symbol.get_name()
         for symbol in table.get_symbols()
-        if symbol.is_referenced() and (symbol.is_global() or symbol.is_free() or top)
+        if symbol.is_referenced() and (symbol.is_global() or top)
     }
     return names.union(*(_global_names(child) for child in table.get_children()))
 
@@ -228,12 +232,12 @@ def _package_modules(name: str) -> set[str]:
 
 
 def _is_package_module(name: str) -> bool:
-    return name.startswith(f"{PACKAGE}.") and _module_file(name).exists()
+    return name.count(".") == 1 and name.startswith(f"{PACKAGE}.") and _module_file(name).exists()
 
 
 def _module_file(name: str) -> Path:
-    tail = name.split(".")[1:]
-    return Path(__file__).parent / (f"{tail[0]}.py" if tail else "__init__.py")
+    tail = name.partition(".")[2]
+    return Path(__file__).parent / f"{tail or '__init__'}.py"
 
 
 def _module_source(name: str) -> str:

@@ -50,9 +50,13 @@ EXPERIMENT = """
 
     def experiment(width, seed):
         block = Block(width)
-        rate = 3  # a local that shares its name with nothing
+        unused = 3  # a local with the name of a global
+
+        def again():
+            return unused + 1
+
         x = torch.full((width,), 2.0) * math.pi
-        return {"value": float(helper(block(x)).detach().sum()) + width}
+        return {"value": float(helper(block(x)).detach().sum()) + width + 0 * again()}
 """
 
 EDITS = {
@@ -61,7 +65,7 @@ EDITS = {
     "a nested constant": ("[2, 3]", "[2, 4]"),
     "a class": ("torch.relu(self.layer(x))", "torch.tanh(self.layer(x))"),
     "the fields of a class": ("depth: int = 2", "depth: int = 3"),
-    "the experiment": ("+ width}", "- width}"),
+    "the experiment": ("+ width +", "- width +"),
 }
 CHANGES_NOTHING = {
     "a comment": ("# the middle man", "# the man in the middle"),
