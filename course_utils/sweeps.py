@@ -141,7 +141,8 @@ def describe(runs: xr.Dataset) -> str:
     """What a sweep trained here, what it took from the store, and whether the two agree."""
     seeds, stored = runs["seed"].values, runs["stored"].values
     here, cost = runs.attrs["runs"], runs.attrs["cpu_seconds"]
-    text = [f"{here} runs trained here (seed {_listed(seeds[~stored])}), {cost:.0f} CPU seconds."]
+    noun = "run" if here == 1 else "runs"
+    text = [f"{here} {noun} trained here (seed {_listed(seeds[~stored])}), {cost:.0f} CPU seconds."]
     if stored.any():
         text.append(f"Seeds {_listed(seeds[stored])} come from the store.")
     difference = runs.attrs["difference"]
