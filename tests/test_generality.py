@@ -143,7 +143,7 @@ def test_every_kind_of_experiment_goes_through(kind, capsys):
     curves(ax, runs, "data_loss", over=setting, where=rest, smooth=10)
     assert len(ax.get_lines()) == len(grid[setting])
 
-    one_seed = runs.isel(seed=0).drop_vars("stored").assign_attrs(origin="missing")
+    one_seed = runs.isel(seed=0).drop_vars("stored").assign_attrs(origin="stored")
     app = lab(f"toy_{kind}", experiment, one_seed, losses=("data_loss",))
     assert app is not None
 
