@@ -9,6 +9,7 @@ import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
 
 import numpy as np
@@ -53,10 +54,12 @@ class Claim:
             raise TypeError(
                 f"claim {self.id!r}: values must be a DataArray over 'seed', got {found}"
             )
+        if not self.values.size:
+            raise ValueError(f"claim {self.id!r}: there is no seed to judge it by")
         if (self.above is None) == (self.below is None):
             raise ValueError(f"claim {self.id!r}: give either above= or below=")
-        if not math.isfinite(self.bound):
-            raise ValueError(f"claim {self.id!r}: the bound must be finite, got {self.bound}")
+        if not isinstance(self.bound, Real) or not math.isfinite(self.bound):
+            raise ValueError(f"claim {self.id!r}: the bound must be finite, got {self.bound!r}")
         if not 0 < self.at_least <= 1:
             raise ValueError(f"claim {self.id!r}: at_least must be in (0, 1], got {self.at_least}")
 
@@ -99,11 +102,17 @@ def report(notebook: str, claims: Sequence[Claim]) -> None:
     ClaimFailed
         Naming every claim that does not hold.
     ValueError
-        If there is no claim, or two have the same id.
+        If there is no claim, two have the same id, or they are over different numbers of seeds.
     """
     ids = [claim.id for claim in claims]
     if not ids or len(set(ids)) != len(ids):
         raise ValueError(f"claims need distinct ids, at least one, got {ids}")
+    for claim in claims:  # arithmetic on labelled arrays drops what only one side has
+        if claim.values.size != claims[0].values.size:
+            raise ValueError(
+                f"claim {claim.id!r} is over {claim.values.size} seeds, "
+                f"{claims[0].id!r} over {claims[0].values.size}: a seed got lost on the way"
+            )
     for claim in claims:
         print(claim.line())
     if folder := claims_folder():

@@ -91,6 +91,8 @@ def digits(size: int = 8, classes: Iterable[int] = range(10)) -> Examples:
     from sklearn.datasets import load_digits  # a second to import: only for who asks for it
 
     size = whole_number("size", size, 8)
+    if not isinstance(classes, Iterable):
+        raise TypeError(f"classes must be a list of digits, got {classes!r}")
     kept = [whole_number("classes", digit, 0, 9) for digit in classes]
     if not kept or len(set(kept)) != len(kept):
         raise ValueError(f"classes must be one or more different digits, got {kept}")

@@ -4,11 +4,11 @@ A stored result may only be used for the very experiment that made it. So the fi
 an experiment from name to name: every function, class and constant of the notebook that it uses,
 recursively, and every module of this package that it can reach. Comments, docstrings and blank
 lines do not count; library objects count by name (their versions are recorded with the result).
-Out of reach are names looked up at run time, as in ``globals()["width"]``.
+Out of reach are names looked up at run time, as in ``globals()["width"]``, attributes set on a
+class after its definition, and what the reader's own modules import in turn.
 """
 
 import ast
-import builtins
 import functools
 import hashlib
 import importlib
@@ -55,7 +55,11 @@ def _describe(name: str, value: Any, found: dict[str, str]) -> None:
     """Add what `value`, used under `name`, is made of to `found`."""
     if name in found:
         return
-    if isinstance(value, types.ModuleType):
+    if isinstance(value, types.MethodType):
+        found[name] = "method"
+        _describe(f"{name}.self", value.__self__, found)
+        _describe(f"{name}.func", value.__func__, found)
+    elif isinstance(value, types.ModuleType):
         _describe_module(value, found)
     elif isinstance(value, functools.partial):
         found[name] = "partial"
@@ -86,8 +90,8 @@ def _describe_code(name: str, value: Any, found: dict[str, str]) -> None:
     else:
         source = _source(name, value)
         found[name] = _digest(_normalised(source))
-        for used, thing in _references(value, source):
-            _describe(used, thing, found)
+        for used, thing, own in _references(value, source):
+            _describe(f"{name}: {used}" if own else used, thing, found)
 
 
 def _is_library(module: str) -> bool:
@@ -134,33 +138,35 @@ def _class_source(cls: type) -> str:
     return f"{cls.__name__} = {bases!r}, {fields!r}\n"  # a class of fields only, e.g. a dataclass
 
 
-def _references(value: Any, source: str) -> Iterator[tuple[str, Any]]:
-    """Names that the source of a function or class takes from outside, with their values."""
+def _references(value: Any, source: str) -> Iterator[tuple[str, Any, bool]]:
+    """What the source of a function or class takes from outside: name, value, and whose it is.
+
+    A global is everybody's; what a function closes over, and its defaults, are its own.
+    """
     functions = [value] if not isinstance(value, type) else []
     if isinstance(value, type):
         members = [getattr(m, "__func__", getattr(m, "fget", m)) for m in vars(value).values()]
         functions = [inspect.unwrap(m) for m in members if hasattr(m, "__code__")]
-        yield from ((base.__name__, base) for base in value.__bases__)
-    outside: dict[str, Any] = {}
+        yield from ((base.__name__, base, False) for base in value.__bases__)
+    everybodys: dict[str, Any] = {}
+    own: dict[str, Any] = {}
     for function in functions:
         if isinstance(function, types.FunctionType):
-            outside |= function.__globals__
-            cells = function.__closure__ or ()
-            outside |= {
-                name: cell.cell_contents
-                for name, cell in zip(function.__code__.co_freevars, cells, strict=True)
-                if name != "__class__"
-            }
+            everybodys |= function.__globals__
+            cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
+            own |= {name: cell.cell_contents for name, cell in cells if name != "__class__"}
             defaults = (function.__defaults__, function.__kwdefaults__)
             if any(defaults):
-                yield f"{function.__qualname__} defaults", defaults
+                yield f"{function.__qualname__} defaults", defaults, False
     try:
         table = symtable.symtable(source, "source", "exec")
     except SyntaxError as error:
         raise TypeError(f"cannot read the source of {value!r}: define it with def") from error
     for name in sorted(_global_names(table)):
-        if name in outside and not hasattr(builtins, name):
-            yield name, outside[name]
+        if name in own:
+            yield name, own[name], True
+        elif name in everybodys:
+            yield name, everybodys[name], False
 
 
 def _global_names(table: symtable.SymbolTable) -> set[str]:

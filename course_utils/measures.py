@@ -1,5 +1,7 @@
 """What can be measured on any model: the norms of its weights and the penalty on them."""
 
+from numbers import Real
+
 import torch
 from torch import Tensor, nn
 
@@ -34,9 +36,11 @@ def weight_penalty(model: nn.Module, strength: float, norm: str = "l2") -> Tenso
 
     Raises
     ------
-    ValueError
-        If `strength` is negative or NaN.
+    TypeError, ValueError
+        If `strength` is not a number, is negative or NaN.
     """
+    if not isinstance(strength, Real):
+        raise TypeError(f"strength must be a number, got {strength!r}")
     if not strength >= 0:
         raise ValueError(f"strength must be 0 or larger, got {strength!r}")
     return strength * weight_norm(model, norm)

@@ -98,6 +98,11 @@ def save(name: str, runs: xr.Dataset, experiment: Experiment) -> Path:
     return path
 
 
+def settings_of(stored: xr.Dataset) -> dict[str, list]:
+    """The settings of a stored result, with their values."""
+    return json.loads(stored.attrs["settings"])
+
+
 def differences(experiment: Experiment, stored: xr.Dataset) -> list[str]:
     """Names of what differs between `experiment` and the one that made `stored`.
 

@@ -14,6 +14,7 @@ import signal
 import time
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import BrokenExecutor
 from typing import Any
 
 import joblib
@@ -23,10 +24,12 @@ import xarray as xr
 from tqdm.auto import tqdm
 
 from course_utils import store
+from course_utils.checks import whole_number
 from course_utils.reproducibility import check_seed, isolated, mode, seeds_from_environment
 from course_utils.store import Experiment
 
 Run = tuple[Any, ...]  # the value of each setting, then the seed
+GRID_LIMIT = 10_000  # runs behind a lab: hours of `make data`, and as much as a file should hold
 
 
 class SweepWarning(UserWarning):
@@ -73,11 +76,9 @@ def sweep(
         If the grid does not fit the experiment, is empty or too large. An error that every run
         raises is raised; one that only some raise becomes a `SweepWarning`.
     """
-    seeds = [check_seed(seed) for seed in (seeds_from_environment() if seeds is None else seeds)]
-    grid = {key: _setting_values(key, values) for key, values in grid.items()}
-    _check_grid(experiment, grid, seeds, limit)
-    runs = [(*point, seed) for seed in seeds for point in itertools.product(*grid.values())]
-    original, changed = _original(experiment, name)
+    seeds = _seeds(seeds)
+    grid = _checked_grid(experiment, grid, seeds, limit)
+    original, changed = _original(experiment, name, grid)
     found: dict[Run, xr.Dataset] = {}
     if original is not None and mode() == "read" and not full:
         if changed:
@@ -87,17 +88,19 @@ def sweep(
     runs = [(*point, seed) for seed in seeds for point in itertools.product(*grid.values())]
     trained = _train(experiment, list(grid), [run for run in runs if run not in found], workers)
     result = _assemble({run: data for run, (data, _) in trained.items()} | found, grid, seeds)
-    here = {run[-1] for run in trained}
-    result.coords["stored"] = ("seed", [seed not in here for seed in seeds])
+    result.coords["stored"] = ("seed", [any(run[-1] == seed for run in found) for seed in seeds])
     result.attrs = {
         "settings": list(grid),
         "name": name or "",
         "changed": changed,
         "runs": len(trained),
+        "missing": len(runs) - len(trained) - len(found),
         "cpu_seconds": sum(seconds for _, seconds in trained.values()),
         "difference": _difference(result, original),
     }
     if mode() == "data" and name:
+        if result.attrs["missing"]:
+            raise RuntimeError(f"{name} is not stored: {result.attrs['missing']} runs are missing")
         store.save(name, result, experiment)
     return result
 
@@ -124,10 +127,9 @@ def stored_grid(
     TypeError, ValueError
         If the grid does not fit the experiment.
     """
-    grid = {key: _setting_values(key, values) for key, values in grid.items()}
-    _check_grid(experiment, grid, [seed], limit=100_000)
+    grid = _checked_grid(experiment, grid, [seed], limit=GRID_LIMIT)
     if mode() == "data":
-        sweep(experiment, grid, [seed], name=name, workers=workers, limit=100_000)
+        sweep(experiment, grid, [seed], name=name, workers=workers, limit=GRID_LIMIT)
     original = store.load(name)
     if original is None:
         empty = xr.Dataset(coords={**grid, "seed": seed})
@@ -140,19 +142,25 @@ def stored_grid(
 def describe(runs: xr.Dataset) -> str:
     """What a sweep trained here, what it took from the store, and whether the two agree."""
     seeds, stored = runs["seed"].values, runs["stored"].values
-    here, cost = runs.attrs["runs"], runs.attrs["cpu_seconds"]
+    here, missing, cost = (runs.attrs[key] for key in ("runs", "missing", "cpu_seconds"))
     noun = "run" if here == 1 else "runs"
     text = [f"{here} {noun} trained here (seed {_listed(seeds[~stored])}), {cost:.0f} CPU seconds."]
+    if missing:
+        text.append(f"Not finished: {missing} of {missing + here}; they are NaN.")
     if stored.any():
-        text.append(f"Seeds {_listed(seeds[stored])} come from the store.")
+        come = "Seeds {} come" if stored.sum() > 1 else "Seed {} comes"
+        text.append(f"{come.format(_listed(seeds[stored]))} from the store.")
     difference = runs.attrs["difference"]
     if runs.attrs["changed"]:
-        whole = len(seeds_from_environment()) * cost / min(joblib.cpu_count(), here)
         text.append(
             f"This is not the experiment that made the stored results (it differs in "
             f"{', '.join(runs.attrs['changed'])}), so they are not used; any stored band shows the "
-            f"original. All seeds of yours would take about {whole:.0f} s: add full=True."
+            f"original."
         )
+        everything = len(seeds_from_environment())
+        if len(seeds) < everything:
+            whole = everything * cost / max(1, min(joblib.cpu_count(), everything * here))
+            text.append(f"All seeds of yours would take about {whole:.0f} s: add full=True.")
     elif difference == 0:
         text.append("What was trained here equals the stored runs, bit for bit.")
     elif not math.isnan(difference):
@@ -173,6 +181,18 @@ def _listed(seeds: Sequence[int]) -> str:
     return f"{seeds[0]}-{seeds[-1]}" if whole else ", ".join(str(seed) for seed in seeds)
 
 
+def _seeds(seeds: Iterable[int] | None) -> list[int]:
+    """The seeds asked for, those of the environment by default."""
+    if seeds is None:
+        return seeds_from_environment()
+    if not isinstance(seeds, Iterable):
+        raise TypeError(f"seeds must be a list of whole numbers, got {seeds!r}")
+    seeds = [check_seed(seed) for seed in seeds]
+    if not seeds or len(set(seeds)) != len(seeds):
+        raise ValueError(f"seeds must be distinct, at least one, got {seeds}")
+    return seeds
+
+
 def _setting_values(key: str, values: Any) -> list[Any]:
     """The values of one setting as a list of distinct numbers or strings."""
     if isinstance(values, str) or not isinstance(values, Iterable):
@@ -188,15 +208,17 @@ def _setting_values(key: str, values: Any) -> list[Any]:
     return listed
 
 
-def _check_grid(
-    experiment: Experiment, grid: Mapping[str, list], seeds: Sequence[int], limit: int
-) -> None:
+def _checked_grid(
+    experiment: Experiment, grid: Mapping[str, Sequence[Any]], seeds: list[int], limit: int
+) -> dict[str, list[Any]]:
+    """The grid as lists, if it fits the experiment."""
     if not callable(experiment):
         raise TypeError(f"experiment must be a function of settings and seed, got {experiment!r}")
+    if not isinstance(grid, Mapping):
+        raise TypeError(f"grid must be a dict of settings and their values, got {grid!r}")
     if not grid:
         raise ValueError("the grid is empty: name at least one setting and its values")
-    if not seeds or len(set(seeds)) != len(seeds):
-        raise ValueError(f"seeds must be distinct, at least one, got {list(seeds)}")
+    grid = {key: _setting_values(key, values) for key, values in grid.items()}
     try:
         inspect.signature(experiment).bind(**dict.fromkeys(grid), seed=0)
     except TypeError as error:
@@ -207,14 +229,20 @@ def _check_grid(
         ) from None
     count = len(seeds) * math.prod(len(values) for values in grid.values())
     if count > limit:
-        raise ValueError(f"{count} runs are more than limit={limit}; pass limit={count} to go on")
+        way_out = "it has to be smaller" if limit == GRID_LIMIT else f"pass limit={count} to go on"
+        raise ValueError(f"{count} runs are more than limit={limit}; {way_out}")
+    return grid
 
 
-def _original(experiment: Experiment, name: str | None) -> tuple[xr.Dataset | None, list[str]]:
-    """The stored result `name`, and in what its experiment differs from this one."""
+def _original(
+    experiment: Experiment, name: str | None, grid: Mapping[str, list]
+) -> tuple[xr.Dataset | None, list[str]]:
+    """The stored result `name`, and in what its experiment or settings differ from these."""
     original = store.load(name) if name else None
     if original is None or mode() != "read":
-        return original if mode() == "read" else None, []
+        return None, []
+    if set(grid) != set(store.settings_of(original)):  # the others had their defaults
+        return original, ["the settings of the grid"]
     try:
         return original, store.differences(experiment, original)
     except TypeError as error:
@@ -240,7 +268,9 @@ def _train(
     if not runs:
         return {}
     _, configured = joblib.parallel.get_active_backend()
-    workers = joblib.effective_n_jobs(workers or configured or -1)
+    if workers is None:
+        workers = joblib.effective_n_jobs(configured or -1)
+    workers = whole_number("workers", workers, 1)
     parallel = joblib.Parallel(min(workers, len(runs)), return_as="generator_unordered")
     # From the end: grids go from small to large, and a long run started last idles the others.
     jobs = (joblib.delayed(_one_run)(experiment, settings, run) for run in reversed(runs))
@@ -256,12 +286,13 @@ def _train(
                 errors[run] = outcome
             else:
                 done[run] = (outcome, seconds)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, BrokenExecutor) as stop:
         results.close()
-        message = f"interrupted: {len(done)} of {len(runs)} runs are finished, the others are NaN"
+        if not done:
+            raise
+        why = str(stop) or "interrupted"  # or a worker died, of too little memory perhaps
+        message = f"{len(done)} of {len(runs)} runs are finished, the others are NaN: {why}"
         warnings.warn(message, SweepWarning, stacklevel=3)
-    if not done and not errors:
-        raise KeyboardInterrupt
     if not done:
         raise next(iter(errors.values()))
     for run, error in errors.items():
@@ -281,7 +312,11 @@ def _one_run(
     try:
         with isolated(run[-1]):
             values = experiment(**dict(zip(settings, run[:-1], strict=True)), seed=run[-1])
-        outcome = values if isinstance(values, xr.Dataset) else xr.Dataset(dict(values))
+        if not isinstance(values, Mapping) or not values:
+            raise TypeError(
+                f"the experiment must return a Dataset or a dict of numbers, got {values!r}"
+            )
+        outcome = values if isinstance(values, xr.Dataset) else xr.Dataset(values)
     except Exception as error:
         outcome = error
     return run, outcome, time.process_time() - started

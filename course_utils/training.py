@@ -205,6 +205,8 @@ def _check_arguments(loss, optimizer, steps, measure, every) -> None:
         raise TypeError(f"optimizer must be a torch.optim.Optimizer, got {optimizer!r}")
     whole_number("steps", steps, 1)
     whole_number("every", every, 1)
+    if not isinstance(measure or {}, Mapping):
+        raise TypeError(f"measure must be a dict of names and functions, got {measure!r}")
     for name, function in (measure or {}).items():
         if not callable(function):
             raise TypeError(

@@ -44,7 +44,7 @@ def test_the_text_holds_no_digit_that_moves(capsys):
 def test_a_flipped_sign_fails_the_cell_and_names_the_claim(capsys):
     flipped = Claim("up", "it rises", HOLDS.values, below=0.2)
     with pytest.raises(ClaimFailed, match=r"FAILS  up: it rises \[below 0.2; 0 of 3 seeds\]"):
-        report("00_toy", [flipped, Claim("other", "it holds", per_seed(1), above=0)])
+        report("00_toy", [flipped, Claim("other", "it holds", per_seed(1, 2, 3), above=0)])
     assert "HOLDS  other" in capsys.readouterr().out, "the others are reported all the same"
 
 
@@ -87,6 +87,8 @@ def test_a_verdict_is_withdrawn_when_its_claim_fails():
         ({"above": None}, ValueError, "give either above= or below="),
         ({"below": 1.0}, ValueError, "give either above= or below="),
         ({"above": np.nan}, ValueError, "the bound must be finite, got nan"),
+        ({"above": "0"}, ValueError, "the bound must be finite, got '0'"),
+        ({"values": per_seed()}, ValueError, "there is no seed to judge it by"),
         ({"at_least": 0}, ValueError, r"at_least must be in \(0, 1\], got 0"),
     ],
 )
@@ -98,6 +100,8 @@ def test_bad_claims_are_named(change, error, words):
 def test_bad_lists_and_trials_are_named():
     with pytest.raises(ValueError, match="distinct ids"):
         report("00_toy", [HOLDS, HOLDS])
+    with pytest.raises(ValueError, match="'two' is over 2 seeds, 'up' over 3: a seed got lost"):
+        report("00_toy", [HOLDS, Claim("two", "it holds", per_seed(1, 2), above=0)])
     with pytest.raises(ValueError, match="at least one"):
         report("00_toy", [])
     with pytest.raises(ValueError, match="supported, partly, refuted, got 'true'"):

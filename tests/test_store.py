@@ -128,13 +128,45 @@ def test_constants_by_value():
     assert digest(torch.nn.Linear(1, 1, bias=False).double().half) is not None
 
 
+class Factory:
+    """Makes helpers that close over a value, and has methods that use one of its own."""
+
+    def __init__(self, value):
+        self.value = value
+
+    def method(self, x):
+        return x * self.value
+
+    def closure(self):
+        factor = self.value
+
+        def helper(x):
+            return x * factor
+
+        return helper
+
+
+def test_methods_closures_and_shadowed_builtins_count():
+    def using(first, second=None):
+        def experiment(seed):
+            return first(seed), second
+
+        return fingerprint(experiment)
+
+    assert using(Factory(1).method) == using(Factory(1).method) != using(Factory(2).method)
+    assert using(Factory(1).closure()) != using(Factory(2).closure())
+    both = [using(Factory(1).closure(), Factory(value).closure()) for value in (1, 2)]
+    assert both[0] != both[1], "two closures over one name"
+    assert using(max) != using(min)
+
+
 def test_what_cannot_be_compared_is_named():
     generator = torch.Generator()
 
     def experiment(seed):
         return torch.rand(1, generator=generator)
 
-    with pytest.raises(TypeError, match="'generator' is a Generator, which cannot be compared"):
+    with pytest.raises(TypeError, match="generator' is a Generator, which cannot be compared"):
         fingerprint(experiment)
 
 
@@ -190,6 +222,35 @@ def test_a_difference_from_the_stored_run_is_stated(notebook, folder, monkeypatc
     stored.to_netcdf(store.store_path("toy"), engine="scipy")
     text = describe(sweep(notebook(), {"width": [2, 3]}, name="toy", workers=1))
     assert "to within 0.001" in text and everything["value"].size == 10
+
+
+def test_other_settings_never_get_the_stored_result(notebook, folder, monkeypatch):
+    """The store holds one value of a setting; a grid without it means the default."""
+
+    def two(width, seed, factor=1):
+        return {"value": width * factor}
+
+    monkeypatch.setenv("COURSE_MODE", "data")
+    sweep(two, {"width": [2], "factor": [7]}, name="toy", workers=1)
+    monkeypatch.delenv("COURSE_MODE")
+    fewer = sweep(two, {"width": [2]}, name="toy", workers=1)
+    assert fewer["value"].values.ravel().tolist() == [2] and not fewer["stored"].any()
+    assert "the settings of the grid" in describe(fewer)
+    make_data(monkeypatch, notebook())
+    with pytest.raises(TypeError, match="do not fit"):
+        sweep(notebook(), {"width": [2], "factor": [7]}, name="toy", workers=1)
+
+
+def test_make_data_stores_nothing_incomplete(notebook, folder, monkeypatch):
+    def sometimes(width, seed):
+        if seed == 3:
+            raise ValueError("not today")
+        return {"value": width}
+
+    monkeypatch.setenv("COURSE_MODE", "data")
+    with pytest.warns(UserWarning), pytest.raises(RuntimeError, match="toy is not stored: 1 runs"):
+        sweep(sometimes, {"width": [2]}, name="toy", workers=1)
+    assert not store.store_path("toy").exists()
 
 
 def test_nothing_stored_is_used_when_verifying(notebook, folder, monkeypatch):

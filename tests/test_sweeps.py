@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 
 import numpy as np
 import pytest
@@ -87,6 +88,32 @@ def test_a_failed_run_does_not_take_the_others_with_it():
     assert runs["square"].sel(width=3).isnull().all()
 
 
+def test_a_worker_that_dies_does_not_take_the_finished_runs_with_it():
+    with pytest.warns(SweepWarning, match="are finished, the others are NaN"):
+        runs = sweep(deadly, {"value": [9, 3, 2, 1]}, [0], workers=2)
+    assert runs["value_seen"].notnull().sum() >= 1
+    assert "Not finished" in describe(runs)
+
+
+def deadly(value, seed):
+    if value == 9:  # the last to be started
+        time.sleep(2)
+        os._exit(1)
+    return {"value_seen": value}
+
+
+def test_seeds_that_never_ran_do_not_come_from_the_store():
+    with pytest.warns(SweepWarning):
+        runs = sweep(unlucky, {"width": [2]}, [0, 1, 2], workers=1)
+    assert not runs["stored"].any() and runs.attrs["missing"] == 1
+
+
+def unlucky(width, seed):
+    if seed == 1:
+        raise ValueError("out of luck")
+    return {"square": width**2}
+
+
 def picky(width, seed):
     if width == 3:
         raise ValueError("no threes")
@@ -137,10 +164,11 @@ def test_an_interrupt_keeps_what_is_finished(tmp_path, whole_group):
     )
     for _ in range(5):
         assert process.stdout.readline().startswith("started")
+    time.sleep(1)  # four runs are finished, the next two take three seconds
     (os.killpg if whole_group else os.kill)(process.pid, signal.SIGINT)
     output, _ = process.communicate(timeout=60)
     kept = int(output.split("kept ")[1].split()[0])
-    assert 3 <= kept < 12
+    assert 4 <= kept < 12
     assert "again 2" in output
 
 
@@ -160,6 +188,10 @@ def test_an_interrupt_keeps_what_is_finished(tmp_path, whole_group):
         ({"seeds": [0.5]}, TypeError, "seed must be a whole number, got 0.5"),
         ({"grid": {"width": list(range(999))}, "seeds": [0, 1]}, ValueError, "pass limit=1998"),
         ({"experiment": 3}, TypeError, "experiment must be a function"),
+        ({"grid": [1, 2]}, TypeError, "grid must be a dict of settings"),
+        ({"seeds": 5}, TypeError, "seeds must be a list of whole numbers, got 5"),
+        ({"workers": 0}, ValueError, "workers must be 1 or larger, got 0"),
+        ({"experiment": lambda width, seed: None}, TypeError, "must return a Dataset or a dict"),
         ({"name": "Bad name"}, ValueError, "name must be lower-case"),
     ],
 )
