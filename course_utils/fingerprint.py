@@ -40,18 +40,36 @@ def fingerprint(experiment: Any) -> dict[str, str]:
     TypeError
         If something that it uses has no source and no value that can be compared.
     """
-    found: dict[str, str] = {}
-    _describe("experiment", experiment, found)
+    found = _Found()
+    try:
+        _describe("experiment", experiment, found)
+    except RecursionError as error:
+        raise TypeError("the experiment uses objects too entangled to compare") from error
     for name in _package_modules(ALWAYS):
         found[name] = _digest(_normalised(_module_source(name)))
-    return found
+    return dict(found)
+
+
+class _Found(dict[str, str]):
+    """Digests by name; `names` says by identity what is described already, and where."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: dict[int, str] = {}
+
+    def again(self, name: str, value: Any) -> bool:
+        """Whether `value` is described already; if so, `name` becomes a reference to it."""
+        first = self.names.setdefault(id(value), name)
+        if first != name:
+            self[name] = f"see {first}"
+        return first != name
 
 
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _describe(name: str, value: Any, found: dict[str, str]) -> None:
+def _describe(name: str, value: Any, found: _Found) -> None:
     """Add what `value`, used under `name`, is made of to `found`."""
     if name in found:
         return
@@ -71,7 +89,7 @@ def _describe(name: str, value: Any, found: dict[str, str]) -> None:
         found[name] = _digest(_constant(name, value, found))
 
 
-def _describe_module(module: types.ModuleType, found: dict[str, str]) -> None:
+def _describe_module(module: types.ModuleType, found: _Found) -> None:
     if module.__name__.partition(".")[0] == PACKAGE:
         for name in _package_modules(module.__name__):
             found[name] = _digest(_normalised(_module_source(name)))
@@ -79,7 +97,7 @@ def _describe_module(module: types.ModuleType, found: dict[str, str]) -> None:
         found[module.__name__] = _digest(_normalised(inspect.getsource(module)))
 
 
-def _describe_code(name: str, value: Any, found: dict[str, str]) -> None:
+def _describe_code(name: str, value: Any, found: _Found) -> None:
     value = inspect.unwrap(value) if not isinstance(value, type) else value
     module = getattr(value, "__module__", None) or "builtins"
     if module.partition(".")[0] == PACKAGE:
@@ -87,7 +105,7 @@ def _describe_code(name: str, value: Any, found: dict[str, str]) -> None:
         found[name] = f"{module}.{value.__qualname__}"
     elif _is_library(module):
         found[name] = f"{module}.{value.__qualname__}"
-    else:
+    elif not found.again(name, value):
         source = _source(name, value)
         found[name] = _digest(_normalised(source))
         for used, thing, own in _references(value, source):
@@ -184,7 +202,7 @@ def _global_names(table: symtable.SymbolTable) -> set[str]:
     return names.union(*(_global_names(child) for child in table.get_children()))
 
 
-def _constant(name: str, value: Any, found: dict[str, str]) -> str:
+def _constant(name: str, value: Any, found: _Found) -> str:
     """A text that is equal for equal values, whatever the process."""
     if value is None or isinstance(value, bool | int | float | complex | str | bytes):
         return repr(value)
@@ -204,6 +222,8 @@ def _constant(name: str, value: Any, found: dict[str, str]) -> str:
     if isinstance(value, torch.dtype | torch.device | range | slice | type(...)):
         return repr(value)
     if hasattr(value, "__dict__"):
+        if found.again(f"value of {name}", value):
+            return found[f"value of {name}"]
         _describe_code(f"type of {name}", type(value), found)
         return _constant(name, vars(value), found)
     raise TypeError(
@@ -212,7 +232,7 @@ def _constant(name: str, value: Any, found: dict[str, str]) -> str:
     )
 
 
-def _part(name: str, value: Any, found: dict[str, str]) -> str:
+def _part(name: str, value: Any, found: _Found) -> str:
     """An element of a container: its value, or the name under which it is described."""
     if isinstance(value, type | types.ModuleType | functools.partial) or callable(value):
         _describe(name, value, found)

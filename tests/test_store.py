@@ -160,6 +160,19 @@ def test_methods_closures_and_shadowed_builtins_count():
     assert using(max) != using(min)
 
 
+def test_what_refers_to_itself_comes_to_an_end():
+    def countdown(n):
+        return n and countdown(n - 1)
+
+    knot = Factory(1)
+    knot.value = knot
+
+    def experiment(seed):
+        return countdown(3), knot
+
+    assert fingerprint(experiment) == fingerprint(experiment)
+
+
 def test_what_cannot_be_compared_is_named():
     generator = torch.Generator()
 
