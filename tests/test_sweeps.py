@@ -143,12 +143,12 @@ def test_an_interrupt_keeps_what_is_finished(tmp_path, whole_group):
     script = tmp_path / "interrupted.py"
     script.write_text(
         textwrap.dedent("""
-            import time, warnings
+            import os, time, warnings
             from course_utils.sweeps import sweep
             warnings.simplefilter("ignore")
 
             def slow(value, seed):
-                print("started", flush=True)
+                os.write(1, b"started\\n")  # in one piece, or two workers' lines may mix
                 time.sleep(0.1 if value < 4 else 3)
                 return {"double": 2 * value}
 
@@ -162,11 +162,15 @@ def test_an_interrupt_keeps_what_is_finished(tmp_path, whole_group):
     process = subprocess.Popen(
         [sys.executable, str(script)], stdout=subprocess.PIPE, text=True, start_new_session=True
     )
-    for _ in range(5):
-        assert process.stdout.readline().startswith("started")
-    time.sleep(1)  # four runs are finished, the next two take three seconds
-    (os.killpg if whole_group else os.kill)(process.pid, signal.SIGINT)
-    output, _ = process.communicate(timeout=60)
+    try:
+        for _ in range(5):
+            assert process.stdout.readline() == "started\n"
+        time.sleep(1)  # four runs are finished, the next two take three seconds
+        (os.killpg if whole_group else os.kill)(process.pid, signal.SIGINT)
+        output, _ = process.communicate(timeout=60)
+    finally:
+        process.kill()
+        process.wait()
     kept = int(output.split("kept ")[1].split()[0])
     assert 4 <= kept < 12
     assert "again 2" in output
