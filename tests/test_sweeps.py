@@ -143,7 +143,7 @@ def test_an_interrupt_keeps_what_is_finished(tmp_path, whole_group):
     script = tmp_path / "interrupted.py"
     script.write_text(
         textwrap.dedent("""
-            import os, time, warnings
+            import os, signal, time, warnings
             from course_utils.sweeps import sweep
             warnings.simplefilter("ignore")
 
@@ -153,6 +153,8 @@ def test_an_interrupt_keeps_what_is_finished(tmp_path, whole_group):
                 return {"double": 2 * value}
 
             if __name__ == "__main__":
+                # A job in the background starts with the signal ignored.
+                signal.signal(signal.SIGINT, signal.default_int_handler)
                 runs = sweep(slow, {"value": list(range(12))[::-1]}, [0], workers=2)
                 print("kept", int(runs["double"].notnull().sum()), flush=True)
                 again = sweep(slow, {"value": [1, 2]}, [0], workers=2)
