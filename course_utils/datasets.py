@@ -18,7 +18,7 @@ from course_utils.checks import whole_number
 from course_utils.downloads import DOWNLOADS, downloaded
 from course_utils.reproducibility import check_seed
 
-NAMES = ("volumes", "digits", *DOWNLOADS)
+NAMES = ("volumes", "lines", "digits", *DOWNLOADS)
 
 
 class Examples(NamedTuple):
@@ -77,6 +77,37 @@ def _bodies(hollow: Tensor, size: int, generator: torch.Generator) -> Tensor:
     return bodies * (0.15 / bodies.mean((1, 2, 3), keepdim=True))
 
 
+def lines(seed: int, pairs: int = 8192, size: int = 16) -> Examples:
+    """Solid lines (class 0) and the same lines with a gap (class 1): a task of small parts.
+
+    inputs (2 * pairs, 1, size, size), ink from 0 to 1; targets (2 * pairs,), the classes in turn:
+    2 i and 2 i + 1 are the same line. A line is 1 pixel wide, with soft edges, and crosses the
+    whole image; its angle is uniform, its distance from the centre uniform up to size / 5. The gap
+    is a stripe across the line, 1 pixel wide, uniform up to size / 3 from the point of the line
+    that is nearest to the centre.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `seed`, `pairs` (at least 1) or `size` (at least 6) is not such a whole number.
+    """
+    generator = torch.Generator().manual_seed(check_seed(seed))
+    pairs, size = whole_number("pairs", pairs, 1), whole_number("size", size, 6)
+
+    def uniform(limit: float) -> Tensor:
+        return limit * (2 * torch.rand(pairs, 1, 1, generator=generator) - 1)
+
+    angle, offset, gap = uniform(math.pi / 2), uniform(size / 5), uniform(size / 3)
+    place = torch.arange(size) - (size - 1) / 2  # pixels from the centre
+    y, x = place[:, None], place[None, :]
+    across = x * angle.sin() - y * angle.cos() - offset  # (pairs, size, size)
+    along = x * angle.cos() + y * angle.sin()
+    solid = (1 - across.abs()).clamp(0, 1)
+    broken = solid * ((along - gap).abs() > 0.5)
+    inputs = torch.stack([solid, broken], 1).flatten(0, 1).unsqueeze(1)
+    return _checked(Examples(inputs, torch.arange(2 * pairs) % 2, ("solid", "broken")))
+
+
 def digits(size: int = 8, classes: Iterable[int] = range(10)) -> Examples:
     """scikit-learn's bundled handwritten digits, in the order in which they come.
 
@@ -116,9 +147,10 @@ def load(
 ) -> Examples:
     """The training (or test) examples of the data set called `name`.
 
-    "volumes": `volumes(seed)`; the test set is drawn from another seed. "digits": a random 1,200 of
-    `digits()`, drawn by `seed`; the other 597 are the test set. "fashion_mnist": 60,000 (10,000)
-    inputs of (1, 28, 28); "cifar10": 50,000 (10,000) of (3, 32, 32), 0.6 GB in memory; intensity
+    "volumes": `volumes(seed)`, "lines": `lines(seed)`; the test set is drawn from another seed.
+    "digits": a random 1,200 of `digits()`, drawn by `seed`; the other 597 are the test set.
+    "fashion_mnist": 60,000 (10,000) inputs of (1, 28, 28); "cifar10": 50,000 (10,000) of
+    (3, 32, 32), 0.6 GB in memory; intensity
     from 0 to 1 in both. Only these two use `root`, the folder with the downloaded files (default:
     data/downloads in a checkout, else ~/.cache/course_utils), and `download`, whether to fetch,
     once and with a progress bar, what is not there.
@@ -137,8 +169,9 @@ def load(
     if name not in NAMES:
         raise ValueError(f"unknown data set {name!r}; expected one of {', '.join(NAMES)}")
     seed = check_seed(seed)
-    if name == "volumes":
-        return volumes(seed if train else seed ^ 2**31)  # far from every seed people use
+    if name in ("volumes", "lines"):
+        generate = {"volumes": volumes, "lines": lines}[name]
+        return generate(seed if train else seed ^ 2**31)  # far from every seed people use
     if name == "digits":
         inputs, targets, classes = digits()
         order = torch.randperm(len(inputs), generator=torch.Generator().manual_seed(seed))

@@ -16,6 +16,8 @@ from course_utils import store
 Factor = float | Callable[[dict[str, Any]], float]
 Annotate = Callable[..., None]
 
+CHOICES = ("loss", "axis", "seed")  # the controls of every lab, beside those of its settings
+
 # Labels have the width of their text. They are long, and an ellipsis explains nothing.
 FULL_LABEL = {"description_width": "initial"}
 
@@ -205,6 +207,9 @@ def _check_grid(grid: xr.Dataset, losses: tuple[str, ...]) -> None:
 
 
 def _check_experiment(experiment: Callable[..., xr.Dataset], settings: list[str]) -> None:
+    for name in settings:
+        if name in CHOICES:
+            raise ValueError(f"setting {name!r}: the lab has a control of that name, choose another")
     if not callable(experiment):
         raise TypeError(f"experiment must be a function, got {experiment!r}")
     signature = inspect.signature(experiment)

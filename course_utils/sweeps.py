@@ -43,6 +43,7 @@ def sweep(
     *,
     name: str | None = None,
     full: bool = False,
+    live: bool = True,
     workers: int | None = None,
     limit: int = 1000,
 ) -> xr.Dataset:
@@ -59,6 +60,9 @@ def sweep(
         and the others are read from the store; what the store lacks is trained.
     full
         Train every run, even if the experiment differs from the stored one or is stored.
+    live
+        False: if this very experiment is stored, train no seed here; for the long tables that a
+        reader's minute has no room for.
     workers
         Processes; by default as many as cores, or as the active joblib backend says.
     limit
@@ -84,7 +88,7 @@ def sweep(
         if changed:
             seeds = seeds[:1]  # the stored seeds belong to another experiment
         else:
-            found = _lookup(original, grid, seeds[1:])
+            found = _lookup(original, grid, seeds[1:] if live else seeds)
     runs = [(*point, seed) for seed in seeds for point in itertools.product(*grid.values())]
     trained = _train(experiment, list(grid), [run for run in runs if run not in found], workers)
     result = _assemble({run: data for run, (data, _) in trained.items()} | found, grid, seeds)
@@ -144,7 +148,10 @@ def describe(runs: xr.Dataset) -> str:
     seeds, stored = runs["seed"].values, runs["stored"].values
     here, missing, cost = (runs.attrs[key] for key in ("runs", "missing", "cpu_seconds"))
     noun = "run" if here == 1 else "runs"
-    text = [f"{here} {noun} trained here (seed {_listed(seeds[~stored])}), {cost:.0f} CPU seconds."]
+    text = ["Nothing was trained here."]
+    if here + missing:
+        trained = _listed(seeds[~stored])
+        text = [f"{here} {noun} trained here (seed {trained}), {cost:.0f} CPU seconds."]
     if missing:
         text.append(f"Not finished: {missing} of {missing + here}; they are NaN.")
     if stored.any():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from course_utils.datasets import Examples, batches, digits, load, volumes
+from course_utils.datasets import Examples, batches, digits, lines, load, volumes
 
 
 def ranks(score: torch.Tensor, targets: torch.Tensor) -> float:
@@ -233,7 +233,62 @@ def test_load_splits_generated_and_bundled_data():
 
 
 def test_load_names_the_data_sets_there_are():
-    with pytest.raises(ValueError, match="'mnist'; expected one of volumes, digits, fashion_mnist"):
+    with pytest.raises(
+        ValueError, match="'mnist'; expected one of volumes, lines, digits, fashion_mnist"
+    ):
         load("mnist")
     with pytest.raises(ValueError, match="unknown data set 3"):
         load(3)
+
+
+# Lines
+
+
+def test_lines_are_what_their_docstring_says():
+    inputs, targets, classes = lines(0, pairs=50)
+    assert inputs.shape == (100, 1, 16, 16) and inputs.dtype == torch.float32
+    assert targets.tolist() == [0, 1] * 50 and classes == ("solid", "broken")
+    assert inputs.min() == 0 and inputs.max() <= 1
+    assert lines(0, pairs=3, size=12).inputs.shape == (6, 1, 12, 12)
+    assert lines(0).inputs.shape == (16384, 1, 16, 16)
+
+
+@pytest.mark.parametrize("size", [12, 16])
+def test_every_broken_line_is_its_twin_with_a_gap(size):
+    inputs = lines(1, pairs=2000, size=size).inputs[:, 0]
+    solid, broken = inputs[0::2], inputs[1::2]
+    erased = (solid > 0) & (broken == 0)
+    assert torch.equal(torch.where(erased, solid, broken), solid)  # the rest is the same
+    # A stripe of 1 pixel across a line of 1 pixel: an area of 1, spread over some pixels.
+    lost = (solid - broken).sum((1, 2))
+    assert lost.min() > 0.3 and lost.mean().item() == pytest.approx(1, abs=0.05)
+
+
+def test_a_solid_line_is_one_piece_and_a_broken_one_two():
+    from scipy.ndimage import label
+
+    inputs = lines(2, pairs=300).inputs[:, 0].numpy()
+    pieces = [label(image > 0.3, np.ones((3, 3)))[1] for image in inputs]
+    assert pieces[0::2] == [1] * 300
+    assert np.mean(np.array(pieces[1::2]) > 1) > 0.3  # a slanted gap leaves a soft bridge
+
+
+def test_ink_tells_little():
+    inputs, targets, _ = lines(3, pairs=2000)
+    assert 0.5 < ranks(-inputs.sum((1, 2, 3)), targets) < 0.75
+    assert lines(3, pairs=9).inputs.equal(lines(3, pairs=9).inputs)
+    assert not lines(3, pairs=9).inputs.equal(lines(4, pairs=9).inputs)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"seed": -1}, "seed"),
+        ({"pairs": 0}, "pairs"),
+        ({"size": 5}, "size"),
+        ({"pairs": 2.5}, "pairs"),
+    ],
+)
+def test_impossible_lines_are_refused(options, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        lines(**{"seed": 0, **options})

@@ -419,3 +419,12 @@ def test_lab_refuses_what_does_not_fit(grid, arguments, error, says):
     with pytest.raises(error, match=says):
         lab("refused", **{"experiment": experiment, "grid": grid, **arguments})
     assert open_widgets() == before and "refused" not in lab_module._open
+
+
+def test_a_setting_may_not_have_the_name_of_another_control(grid):
+    def loss_is_a_setting(penalty_strength, loss, kind, seed):
+        raise AssertionError("never called")
+
+    renamed = grid.rename(width="loss").assign_attrs(settings=["penalty_strength", "loss", "kind"])
+    with pytest.raises(ValueError, match="setting 'loss': the lab has a control of that name"):
+        lab("test", loss_is_a_setting, renamed)

@@ -1,11 +1,18 @@
-"""Initialisations against torch's own and closed forms; norms against numpy."""
+"""Initialisations, norms, Adam's steps and curvature: against torch, numpy and closed forms."""
+
+import math
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from course_utils.measures import weight_norm, weight_penalty
+from course_utils.measures import (
+    adam_statistics,
+    preconditioned_sharpness,
+    weight_norm,
+    weight_penalty,
+)
 from course_utils.models import count_parameters, fans, initial_variance, initialise, kernels
 
 
@@ -83,3 +90,64 @@ def test_bad_input_is_named():
     none.weight = nn.Parameter(torch.empty(0, 3))
     with pytest.raises(ValueError, match=r"weight has shape \(0, 3\): every width must be 1"):
         initialise(none, "kaiming")
+
+
+@pytest.mark.parametrize("amsgrad", [False, True])
+@pytest.mark.parametrize("kind", [torch.optim.Adam, torch.optim.AdamW])
+def test_adam_statistics_are_the_step_that_adam_took(kind, amsgrad):
+    torch.manual_seed(0)
+    model = network()
+    optimizer = kind(model.parameters(), lr=0.01, weight_decay=0.0, amsgrad=amsgrad, eps=1e-3)
+    assert all(math.isnan(value) for value in adam_statistics(optimizer).values())
+    for size in (1.0, 30.0, 0.1):
+        before = [p.detach().clone() for p in model.parameters()]
+        optimizer.zero_grad()
+        (size * sum(p.square().sum() for p in model.parameters())).backward()
+        optimizer.step()
+    moved = [p.detach() - b for p, b in zip(model.parameters(), before, strict=True)]
+    steps = torch.cat([m.flatten() for m in moved]) / 0.01
+    found = adam_statistics(optimizer)
+    assert found["update"] == pytest.approx(steps.square().mean().sqrt().item(), rel=1e-3)
+    assert found["largest_update"] == pytest.approx(steps.abs().max().item(), rel=1e-3)
+
+
+def test_root_v_is_the_size_of_a_steady_gradient():
+    weight = nn.Parameter(torch.zeros(3))
+    optimizer = torch.optim.Adam([weight], lr=1e-3)
+    for _ in range(4):
+        optimizer.zero_grad()
+        (weight * torch.tensor([0.1, 0.2, 7.0])).sum().backward()
+        optimizer.step()
+    assert adam_statistics(optimizer)["root_v"] == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize("epsilon", [1e-8, 0.5])
+def test_preconditioned_sharpness_is_the_largest_eigenvalue(epsilon):
+    torch.manual_seed(1)
+    w = nn.Parameter(torch.randn(6))
+    half = torch.randn(6, 6)
+    hessian = half @ half.T
+    optimizer = torch.optim.Adam([w], lr=1e-3, eps=epsilon)
+    assert math.isnan(preconditioned_sharpness(0.5 * w @ hessian @ w, optimizer))
+    for _ in range(3):
+        optimizer.zero_grad()
+        (0.5 * w @ hessian @ w).backward()
+        optimizer.step()
+    root = (optimizer.state[w]["exp_avg_sq"] / (1 - 0.999**3)).sqrt() + epsilon
+    expected = torch.linalg.eigvals(hessian / root[:, None]).real.max().item()
+    before = torch.random.get_rng_state()
+    found = preconditioned_sharpness(0.5 * w @ hessian @ w, optimizer, iterations=200)
+    assert found == pytest.approx(expected, rel=1e-3)
+    assert torch.equal(before, torch.random.get_rng_state())
+
+
+def test_adam_is_not_measured_on_another_optimiser():
+    model = nn.Linear(2, 1)
+    sgd = torch.optim.SGD(model.parameters(), lr=0.1)
+    with pytest.raises(TypeError, match="Adam or AdamW, got SGD"):
+        adam_statistics(sgd)
+    with pytest.raises(TypeError, match="Adam or AdamW, got SGD"):
+        preconditioned_sharpness(model(torch.ones(2)).sum(), sgd)
+    with pytest.raises(ValueError, match="iterations must be 1 or larger"):
+        adam = torch.optim.Adam(model.parameters())
+        preconditioned_sharpness(model(torch.ones(2)).sum(), adam, iterations=0)

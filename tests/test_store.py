@@ -209,6 +209,19 @@ def test_a_reader_trains_one_seed_and_reads_the_others(notebook, folder, monkeyp
     assert original_runs(runs) is None
 
 
+def test_a_long_table_may_come_from_the_store_altogether(notebook, folder, monkeypatch):
+    everything = make_data(monkeypatch, notebook())
+    runs = sweep(notebook(), {"width": [2, 3]}, name="toy", live=False, workers=1)
+    assert runs.attrs["runs"] == 0 and runs["stored"].all()
+    np.testing.assert_array_equal(runs["value"], everything["value"])
+    assert describe(runs) == "Nothing was trained here. Seeds 0-4 come from the store."
+    edited = notebook(*EDITS["a helper of a helper"])
+    trained = sweep(edited, {"width": [2, 3]}, name="toy", live=False, workers=1)
+    assert trained.attrs["runs"] == 2 and "2 runs trained here (seed 0)" in describe(trained)
+    monkeypatch.setenv("COURSE_MODE", "verify")
+    assert sweep(notebook(), {"width": [2]}, name="toy", live=False, workers=1).attrs["runs"] == 5
+
+
 def test_an_edited_helper_never_gets_the_stored_result(notebook, folder, monkeypatch):
     make_data(monkeypatch, notebook())
     edited = notebook(*EDITS["a helper of a helper"])
