@@ -209,7 +209,7 @@ def _check_grid(grid: xr.Dataset, losses: tuple[str, ...]) -> None:
 def _check_experiment(experiment: Callable[..., xr.Dataset], settings: list[str]) -> None:
     for name in settings:
         if name in CHOICES:
-            raise ValueError(f"setting {name!r}: the lab has a control of that name, choose another")
+            raise ValueError(f"setting {name!r}: the lab has a control of that name already")
     if not callable(experiment):
         raise TypeError(f"experiment must be a function, got {experiment!r}")
     signature = inspect.signature(experiment)

@@ -58,6 +58,8 @@ def adam_statistics(optimizer: torch.optim.Optimizer) -> dict[str, float]:
     "root_v"
         Median of √v, in units of a gradient: what ε has to be compared with. Under AMSGrad, v is
         the largest so far.
+    "m"
+        Root mean square of m, in units of a gradient.
     "update", "largest_update"
         Root mean square and largest absolute value of m / (√v + ε): a step in units of lr.
 
@@ -70,19 +72,21 @@ def adam_statistics(optimizer: torch.optim.Optimizer) -> dict[str, float]:
     """
     if not isinstance(optimizer, torch.optim.Adam):  # AdamW is one
         raise TypeError(f"optimizer must be Adam or AdamW, got {type(optimizer).__name__}")
-    roots, updates = [], []
+    roots, means, updates = [], [], []
     for group in optimizer.param_groups:
         for p in filter(optimizer.state.__contains__, group["params"]):
             root = _root_v(optimizer.state[p], group)
             m = optimizer.state[p]["exp_avg"]
             m = m / (1 - group["betas"][0] ** float(optimizer.state[p]["step"]))
             roots.append(root.flatten())
+            means.append(m.flatten())
             updates.append((m / (root + group["eps"])).flatten())
     if not roots:
-        return dict.fromkeys(("root_v", "update", "largest_update"), math.nan)
+        return dict.fromkeys(("root_v", "m", "update", "largest_update"), math.nan)
     update = torch.cat(updates)
     return {
         "root_v": torch.cat(roots).median().item(),
+        "m": torch.cat(means).square().mean().sqrt().item(),
         "update": update.square().mean().sqrt().item(),
         "largest_update": update.abs().max().item(),
     }

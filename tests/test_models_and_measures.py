@@ -118,7 +118,9 @@ def test_root_v_is_the_size_of_a_steady_gradient():
         optimizer.zero_grad()
         (weight * torch.tensor([0.1, 0.2, 7.0])).sum().backward()
         optimizer.step()
-    assert adam_statistics(optimizer)["root_v"] == pytest.approx(0.2)
+    found = adam_statistics(optimizer)
+    assert found["root_v"] == pytest.approx(0.2)
+    assert found["m"] == pytest.approx(np.sqrt((0.1**2 + 0.2**2 + 7.0**2) / 3))
 
 
 @pytest.mark.parametrize("epsilon", [1e-8, 0.5])

@@ -101,6 +101,7 @@ def test_a_slice_of_a_labs_grid_is_recomputed(use, definitions):
         theirs = grid.sel({**settings, "seed": seed})
         for loss in [name for name in theirs.data_vars if theirs[name].dims == ("step",)]:
             # Digits move between processors and grow with every step; the first ten stay close.
+            early = max(1, int((theirs["step"] < 10).sum()))  # or the first mean over a window
             np.testing.assert_allclose(
-                ours[loss][:10], theirs[loss][:10], rtol=0.01, err_msg=f"{loss} at {settings}"
+                ours[loss][:early], theirs[loss][:early], rtol=0.01, err_msg=f"{loss} at {settings}"
             )
