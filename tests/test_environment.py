@@ -27,8 +27,10 @@ COLAB = {
     **{"torch": "2.11.0", "torchvision": "0.26.0", "numpy": "2.1.3", "scipy": "1.16.3"},
     **{"pandas": "2.2.3", "xarray": "2025.12.0", "scikit-learn": "1.6.1", "joblib": "1.5.3"},
     **{"tqdm": "4.67.3", "matplotlib": "3.10.0", "ipywidgets": "7.7.1", "ipython": "7.34.0"},
+    "pillow": "8.0.0",  # not looked up: the least that this matplotlib accepts
 }
-MODULES = {"scikit-learn": "sklearn", "ipython": "IPython"}  # where import and package names differ
+# Where the names of import and package differ.
+MODULES = {"scikit-learn": "sklearn", "ipython": "IPython", "pillow": "PIL"}
 
 
 def requirements(lines):

@@ -1,10 +1,13 @@
 """Figures: what is drawn where, without pyplot, with alternative text."""
 
 import base64
+import io
 
+import matplotlib.image as mpimg
 import numpy as np
 import pytest
 import xarray as xr
+from matplotlib.colors import to_rgb
 
 from course_utils import figures
 from course_utils.claims import Claim
@@ -91,3 +94,18 @@ def test_a_picture_carries_its_alternative_text(monkeypatch):
     assert not plt.get_fignums(), "nothing is registered with pyplot"
     with pytest.raises(ValueError, match="alt must say"):
         show(figure, " ")
+
+
+def test_a_picture_is_packed_and_keeps_its_colours():
+    figure, (ax,) = new_figure()
+    for index, colour in enumerate(figures.COLOURS):
+        ax.plot(np.random.default_rng(index).normal(size=500).cumsum(), color=colour, linewidth=3)
+    plain = io.BytesIO()
+    figure.savefig(plain, format="png", facecolor="white")
+    packed = figures.png(figure)
+    assert len(packed) < 0.6 * len(plain.getvalue())
+    before, after = (mpimg.imread(io.BytesIO(b))[..., :3] for b in (plain.getvalue(), packed))
+    assert before.shape == after.shape and np.abs(before - after).mean() < 0.01
+    for colour in figures.COLOURS:
+        apart = np.abs(after - np.array(to_rgb(colour))).max(-1)
+        assert (apart < 0.03).sum() > 50, colour
