@@ -18,7 +18,7 @@ from course_utils.checks import whole_number
 from course_utils.downloads import DOWNLOADS, downloaded
 from course_utils.reproducibility import check_seed
 
-NAMES = ("volumes", "lines", "digits", *DOWNLOADS)
+NAMES = ("volumes", "lines", "nuclei", "digits", *DOWNLOADS)
 
 
 class Examples(NamedTuple):
@@ -51,10 +51,7 @@ def volumes(seed: int, examples: int = 512, size: int = 8, noise: float = 0.25) 
     generator = torch.Generator().manual_seed(check_seed(seed))
     examples = whole_number("examples", examples, 2)
     size = whole_number("size", size, 6)  # below, a shell may have no voxel in its hollow
-    if not isinstance(noise, Real):
-        raise TypeError(f"noise must be a number, got {noise!r}")
-    if not 0 <= noise < math.inf:
-        raise ValueError(f"noise must be 0 or larger and finite, got {noise}")
+    noise = _not_negative("noise", noise)
 
     targets = torch.arange(examples) % 2
     bodies = _bodies(targets.view(-1, 1, 1, 1) == 1, size, generator)
@@ -108,6 +105,75 @@ def lines(seed: int, pairs: int = 8192, size: int = 16) -> Examples:
     return _checked(Examples(inputs, torch.arange(2 * pairs) % 2, ("solid", "broken")))
 
 
+def nuclei(seed: int, examples: int = 3000, size: int = 24, contrast: float = 0.25) -> Examples:
+    """Cell nuclei of finer (class 0) and coarser grain (class 1): a task of texture.
+
+    inputs (examples, 1, size, size), intensity 0 to 255, exactly 0 outside the nucleus; targets
+    (examples,), the classes in turn. A nucleus is an ellipse that fills most of the image. Its
+    grain is a Gaussian random field whose correlation length, in pixels, is log-normal: the mean
+    of its logarithm is log(1.2) - `contrast` or log(1.2) + `contrast`, the deviation 0.5. The
+    field's values are replaced by the quantiles of a normal distribution in the same order, so
+    that only the mean brightness, which differs a little, tells something without a look at
+    neighbouring pixels.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `seed`, `examples` (at least 2), `size` (at least 8) or `contrast` (0 or more) is not
+        such.
+    """
+    generator = torch.Generator().manual_seed(check_seed(seed))
+    examples, size = whole_number("examples", examples, 2), whole_number("size", size, 8)
+    contrast = _not_negative("contrast", contrast)
+    targets = torch.arange(examples) % 2
+    sign = (2 * targets - 1).view(-1, 1, 1)
+    mask = _ellipses(examples, size, generator)
+
+    def normal(*shape: int) -> Tensor:
+        return torch.randn(examples, *shape, generator=generator)
+
+    length = (math.log(1.2) + sign * contrast + 0.5 * normal(1, 1)).exp()  # pixels
+    grain = _with_normal_quantiles(_smooth(normal(size, size), length), mask)
+    brightness = 0.5 + 0.015 * sign + 0.08 * normal(1, 1)
+    intensity = brightness + 0.13 * grain + 0.03 * normal(size, size)
+    inputs = ((255 * intensity).clamp(1, 255) * mask).unsqueeze(1)
+    return _checked(Examples(inputs, targets, ("fine", "coarse")))
+
+
+def _ellipses(examples: int, size: int, generator: torch.Generator) -> Tensor:
+    """(examples, size, size), bool: inside of an ellipse of random form, angle and place."""
+
+    def uniform(low: float, high: float) -> Tensor:
+        return low + (high - low) * torch.rand(examples, 1, 1, generator=generator)
+
+    long = uniform(0.32, 0.44) * size  # semi-axis, pixels
+    short, angle = uniform(0.8, 1) * long, uniform(0, math.pi)
+    place = torch.arange(size) - (size - 1) / 2
+    y, x = place[:, None] + uniform(-1, 1), place[None, :] + uniform(-1, 1)
+    along = x * angle.cos() + y * angle.sin()
+    across = y * angle.cos() - x * angle.sin()
+    return (along / long) ** 2 + (across / short) ** 2 < 1
+
+
+def _smooth(noise: Tensor, length: Tensor) -> Tensor:
+    """White noise (examples, size, size) through a periodic Gaussian filter of std `length`."""
+    size = noise.shape[-1]
+    squares = torch.fft.fftfreq(size)[:, None] ** 2 + torch.fft.rfftfreq(size) ** 2
+    transfer = torch.exp(-2 * (math.pi * length) ** 2 * squares)
+    return torch.fft.irfft2(torch.fft.rfft2(noise) * transfer, s=(size, size))
+
+
+def _with_normal_quantiles(field: Tensor, mask: Tensor) -> Tensor:
+    """Where `mask`, the normal quantile of each value's rank in its image: (examples, size, size).
+
+    However the field was made, its histogram tells nothing afterwards.
+    """
+    ranks = field.masked_fill(~mask, math.inf).flatten(1).argsort(1).argsort(1)
+    inside = mask.flatten(1).sum(1, keepdim=True)
+    share = ((ranks + 0.5) / inside).clamp(max=0.999999)  # outside they go on beyond 1
+    return torch.special.ndtri(share).view_as(field)
+
+
 def digits(size: int = 8, classes: Iterable[int] = range(10)) -> Examples:
     """scikit-learn's bundled handwritten digits, in the order in which they come.
 
@@ -147,13 +213,14 @@ def load(
 ) -> Examples:
     """The training (or test) examples of the data set called `name`.
 
-    "volumes": `volumes(seed)`, "lines": `lines(seed)`; the test set is drawn from another seed.
+    "volumes", "lines", "nuclei": `volumes(seed)` and so on; the test set is drawn from
+    `held_out_seed(seed)`.
     "digits": a random 1,200 of `digits()`, drawn by `seed`; the other 597 are the test set.
     "fashion_mnist": 60,000 (10,000) inputs of (1, 28, 28); "cifar10": 50,000 (10,000) of
-    (3, 32, 32), 0.6 GB in memory; intensity
-    from 0 to 1 in both. Only these two use `root`, the folder with the downloaded files (default:
-    data/downloads in a checkout, else ~/.cache/course_utils), and `download`, whether to fetch,
-    once and with a progress bar, what is not there.
+    (3, 32, 32), 0.6 GB in memory; intensity from 0 to 1 in both. Only these two use `root`, the
+    folder with the downloaded files (default: data/downloads in a checkout, else
+    ~/.cache/course_utils), and `download`, whether to fetch, once and with a progress bar, what is
+    not there.
 
     Raises
     ------
@@ -169,15 +236,23 @@ def load(
     if name not in NAMES:
         raise ValueError(f"unknown data set {name!r}; expected one of {', '.join(NAMES)}")
     seed = check_seed(seed)
-    if name in ("volumes", "lines"):
-        generate = {"volumes": volumes, "lines": lines}[name]
-        return generate(seed if train else seed ^ 2**31)  # far from every seed people use
+    generate = {"volumes": volumes, "lines": lines, "nuclei": nuclei}.get(name)
+    if generate:
+        return generate(seed if train else held_out_seed(seed))
     if name == "digits":
         inputs, targets, classes = digits()
         order = torch.randperm(len(inputs), generator=torch.Generator().manual_seed(seed))
         chosen = order[:1200] if train else order[1200:]
         return Examples(inputs[chosen], targets[chosen], classes)
     return _checked(Examples(*downloaded(name, train, root, download)))
+
+
+def held_out_seed(seed: int) -> int:
+    """The seed of the test set that belongs to the training set of `seed`.
+
+    It is far from every seed that people use, so that no training set is another's test set.
+    """
+    return check_seed(seed) ^ 2**31
 
 
 def batches(
@@ -217,6 +292,15 @@ def _drawn(inputs, targets, batch_size, steps, generator, reshuffle):
             order = torch.randperm(len(inputs), generator=generator).to(inputs.device)
         chosen = order[start : start + batch_size]
         yield inputs[chosen], targets[chosen]
+
+
+def _not_negative(name: str, value: object) -> float:
+    """`value`, if it is a finite number of 0 or more."""
+    if not isinstance(value, Real):
+        raise TypeError(f"{name} must be a number, got {value!r}")
+    if not 0 <= value < math.inf:
+        raise ValueError(f"{name} must be 0 or larger and finite, got {value}")
+    return value
 
 
 def _checked(examples: Examples) -> Examples:

@@ -1,9 +1,13 @@
-"""What can be measured on any model: its weights' norms, Adam's steps, the loss's curvature."""
+"""What can be measured on any model: norms, what its layers do, Adam's steps, curvature."""
 
+import copy
 import math
+from collections.abc import Callable
 from numbers import Real
 
+import pandas as pd
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from course_utils.checks import whole_number
@@ -46,6 +50,108 @@ def weight_penalty(model: nn.Module, strength: float, norm: str = "l2") -> Tenso
     if not strength >= 0:
         raise ValueError(f"strength must be 0 or larger, got {strength!r}")
     return strength * weight_norm(model, norm)
+
+
+def by_layer(
+    model: nn.Module,
+    inputs: Tensor,
+    targets: Tensor,
+    loss: Callable[[Tensor, Tensor], Tensor] = F.cross_entropy,
+) -> pd.DataFrame:
+    """Spread and gradient at the output of each linear and convolutional layer of `model`.
+
+    Works on a copy: neither weights, gradients nor BatchNorm's averages of `model` change. It is
+    taken in the mode, train or eval, that it is in.
+
+    Parameters
+    ----------
+    loss
+        ``loss(model(inputs), targets)``, a scalar: the mean over the examples.
+
+    Returns
+    -------
+    A row for each layer, in the order in which they are used, with its name as index:
+
+    "spread"
+        Between-sample spread: the standard deviation over the examples of each number that the
+        layer puts out, root mean square over those numbers. Unlike their overall size, which
+        biases keep up, it says whether the examples can still be told apart.
+    "gradient"
+        Root mean square of the derivative of an example's loss with respect to those numbers.
+
+    Under ReLU, and without normalisation, both change by √(fan · variance / 2) from layer to layer,
+    fan being fan-in for the spread and fan-out for the gradient (He et al. 2015, "Delving deep into
+    rectifiers", sec. 2.2): 0.41, 0.71, 1 for the schemes "torch", "glorot", "kaiming" of
+    `course_utils.models.initial_variance` where layers are equally wide.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than 2 examples, `model` uses no such layer, or `loss` is not a scalar.
+    """
+    if len(inputs) < 2:
+        raise ValueError(f"inputs must hold 2 or more examples to be told apart, got {len(inputs)}")
+    model, outputs = copy.deepcopy(model), {}
+    for name, module in model.named_modules():
+        if isinstance(module, nn.Linear | nn.modules.conv._ConvNd):
+            module.register_forward_hook(_keep_output(outputs, name))
+    with torch.enable_grad():
+        # Of this copy, so that there is a graph even where the first layers are frozen.
+        value = loss(model(inputs.detach().requires_grad_(inputs.is_floating_point())), targets)
+    if not outputs:
+        raise ValueError("the model uses no linear or convolutional layer")
+    if value.ndim:
+        raise ValueError(f"loss must be a scalar, got shape {tuple(value.shape)}")
+    gradients = torch.autograd.grad(value, outputs.values(), allow_unused=True)
+    rows = {
+        name: {
+            "spread": output.detach().var(0, correction=0).mean().sqrt().item(),
+            "gradient": math.nan if g is None else len(g) * g.square().mean().sqrt().item(),
+        }
+        for (name, output), g in zip(outputs.items(), gradients, strict=True)
+    }
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def _keep_output(outputs: dict[str, Tensor], name: str) -> Callable[..., Tensor]:
+    """A forward hook that keeps a layer's output, and hands on a copy for in-place functions."""
+
+    def hook(_module: nn.Module, _inputs: tuple, output: Tensor) -> Tensor:
+        outputs[name] = output
+        return output.clone()
+
+    return hook
+
+
+def linear_probe(features: Tensor, targets: Tensor) -> float:
+    """Share of the examples that a linear classifier on `features` gets right, by least squares.
+
+    How much of the classes is still to be had at some place of a network, by the simplest reader
+    (Alain & Bengio 2016, "Understanding intermediate layers using linear classifier probes").
+
+    Parameters
+    ----------
+    features
+        (examples, ...), flattened; more numbers than examples make any classes separable.
+    targets
+        (examples,), int64: the classes. The share is of these very examples.
+
+    Raises
+    ------
+    ValueError
+        If the two are not equally many, or `features` are not all finite.
+    """
+    if len(features) != len(targets):
+        raise ValueError(
+            f"features and targets must be equally many, got {len(features)}, {len(targets)}"
+        )
+    if not features.isfinite().all():
+        raise ValueError("features must be finite, and some are not")
+    flat = features.detach().flatten(1).double()
+    flat = torch.cat([flat, torch.ones_like(flat[:, :1])], 1)
+    # The pseudo-inverse: dead units make the matrix singular.
+    weights = torch.linalg.pinv(flat, rtol=1e-10) @ F.one_hot(targets).double()
+    return ((flat @ weights).argmax(1) == targets).double().mean().item()
 
 
 def adam_statistics(optimizer: torch.optim.Optimizer) -> dict[str, float]:

@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 import torch
 
-from course_utils.datasets import Examples, batches, digits, lines, load, volumes
+from course_utils.datasets import (
+    Examples,
+    batches,
+    digits,
+    held_out_seed,
+    lines,
+    load,
+    nuclei,
+    volumes,
+)
 
 
 def ranks(score: torch.Tensor, targets: torch.Tensor) -> float:
@@ -234,7 +243,7 @@ def test_load_splits_generated_and_bundled_data():
 
 def test_load_names_the_data_sets_there_are():
     with pytest.raises(
-        ValueError, match="'mnist'; expected one of volumes, lines, digits, fashion_mnist"
+        ValueError, match="'mnist'; expected one of volumes, lines, nuclei, digits, fashion_mnist"
     ):
         load("mnist")
     with pytest.raises(ValueError, match="unknown data set 3"):
@@ -292,3 +301,90 @@ def test_ink_tells_little():
 def test_impossible_lines_are_refused(options, message):
     with pytest.raises((TypeError, ValueError), match=message):
         lines(**{"seed": 0, **options})
+
+
+# Nuclei
+
+
+def statistics(inputs: torch.Tensor) -> dict[str, torch.Tensor]:
+    """What can be had of each nucleus (examples,) without a look at neighbouring pixels."""
+    images = inputs.flatten(1).double()
+    inside = images > 0
+    pixels = images.where(inside, math.nan)
+    mean = pixels.nanmean(1)
+    deviation = (pixels - mean[:, None]).square().nanmean(1).sqrt()
+    skew = ((pixels - mean[:, None]) / deviation[:, None]).pow(3).nanmean(1)
+    median, upper = (pixels.nanquantile(q, 1) for q in (0.5, 0.9))
+    return {"mean": mean, "deviation": deviation, "skew": skew, "median": median, "upper": upper,
+            "area": inside.sum(1).double()}  # fmt: skip
+
+
+def roughness(inputs: torch.Tensor) -> torch.Tensor:
+    """Mean square difference of neighbours inside the nucleus, (examples,)."""
+    image = inputs[:, 0].double()
+    both = (image[:, :, 1:] > 0) & (image[:, :, :-1] > 0)
+    return ((image[:, :, 1:] - image[:, :, :-1]) ** 2 * both).sum((1, 2)) / both.sum((1, 2))
+
+
+def test_nuclei_are_what_their_docstring_says():
+    inputs, targets, classes = nuclei(0)
+    assert inputs.shape == (3000, 1, 24, 24) and inputs.dtype == torch.float32
+    assert targets.tolist() == [0, 1] * 1500 and classes == ("fine", "coarse")
+    inside = inputs > 0
+    assert inputs.max() <= 255 and inputs[inside].min() >= 1
+    assert not inside[..., 0, 0].any() and inside[..., 12, 12].all()
+    assert inputs[inside].mean().item() == pytest.approx(127.5, rel=0.01)
+    assert nuclei(0, examples=4, size=16).inputs.shape == (4, 1, 16, 16)
+    assert torch.equal(nuclei(3, 20).inputs, nuclei(3, 20).inputs)
+    assert not torch.equal(nuclei(3, 20).inputs, nuclei(4, 20).inputs)
+
+
+def test_a_nucleus_is_an_ellipse_of_the_recipe():
+    areas = statistics(nuclei(1, examples=2000).inputs)["area"]
+    # pi a b, with a uniform in 0.32 .. 0.44 sizes and b = a times 0.8 .. 1
+    expected = math.pi * 0.9 * 24**2 * (0.44**3 - 0.32**3) / (3 * 0.12)
+    assert areas.mean().item() == pytest.approx(expected, rel=0.02)
+
+
+def test_statistics_tell_little_and_the_grain_much():
+    inputs, targets, _ = nuclei(2, examples=4000, contrast=0.45)
+    found = {name: ranks(score, targets) for name, score in statistics(inputs).items()}
+    for name in ("deviation", "skew", "area"):
+        assert found[name] == pytest.approx(0.5, abs=0.03), name  # 3 standard errors of a coin
+    for name in ("mean", "median", "upper"):
+        assert 0.52 < found[name] < 0.62, name
+    assert ranks(-roughness(inputs), targets) > 0.8
+    # The control: without a contrast the grain tells nothing either.
+    inputs, targets, _ = nuclei(2, examples=4000, contrast=0)
+    assert ranks(-roughness(inputs), targets) == pytest.approx(0.5, abs=0.03)
+
+
+@pytest.mark.parametrize(("contrast", "kind", "sign"), [(0.0, 0, 0), (0.4, 0, -1), (0.2, 1, 1)])
+def test_the_correlation_length_is_that_of_the_recipe(contrast, kind, sign):
+    """Oracle: neighbours in a smoothed field differ by 2 var (1 - exp(-1 / 4 length^2))."""
+    inputs = nuclei(5, examples=4000, contrast=contrast).inputs[kind::2] / 255
+    length = 1.2 * math.exp(sign * contrast)
+    expected = 2 * 0.13**2 * (1 - math.exp(-1 / (4 * length**2))) + 2 * 0.03**2
+    assert roughness(inputs).median().item() == pytest.approx(expected, rel=0.17)
+
+
+def test_training_and_test_nuclei_differ():
+    train, test = load("nuclei", seed=5), load("nuclei", seed=5, train=False)
+    assert torch.equal(train.inputs, nuclei(5).inputs)
+    assert torch.equal(test.inputs, nuclei(held_out_seed(5)).inputs)
+    assert not torch.equal(train.inputs, test.inputs)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"seed": -1}, "seed"),
+        ({"examples": 1}, "examples must be 2 or larger, got 1"),
+        ({"size": 7}, "size must be 8 or larger, got 7"),
+        ({"contrast": -0.1}, "contrast must be 0 or larger and finite, got -0.1"),
+        ({"contrast": "high"}, "contrast must be a number, got 'high'"),
+    ],
+)
+def test_impossible_nuclei_are_refused(options, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        nuclei(**{"seed": 0, **options})

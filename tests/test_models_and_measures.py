@@ -9,6 +9,8 @@ from torch import nn
 
 from course_utils.measures import (
     adam_statistics,
+    by_layer,
+    linear_probe,
     preconditioned_sharpness,
     weight_norm,
     weight_penalty,
@@ -153,3 +155,89 @@ def test_adam_is_not_measured_on_another_optimiser():
     with pytest.raises(ValueError, match="iterations must be 1 or larger"):
         adam = torch.optim.Adam(model.parameters())
         preconditioned_sharpness(model(torch.ones(2)).sum(), adam, iterations=0)
+
+
+def relu_stack(depth: int, width: int = 128) -> nn.Sequential:
+    layers = [layer for _ in range(depth) for layer in (nn.Linear(width, width), nn.ReLU())]
+    return nn.Sequential(*layers, nn.Linear(width, 10)).double()
+
+
+@pytest.mark.parametrize(
+    ("scheme", "factor"), [("torch", 6**-0.5), ("glorot", 2**-0.5), ("kaiming", 1.0)]
+)
+def test_spread_and_gradient_change_by_the_factor_of_the_initialisation(scheme, factor):
+    torch.manual_seed(0)
+    inputs = torch.randn(200, 128, dtype=torch.float64)
+    found = by_layer(initialise(relu_stack(10), scheme), inputs, torch.arange(200) % 10)
+    assert list(found.index) == [str(2 * place) for place in range(11)]
+    first, last = found.iloc[0], found.iloc[9]
+    assert (first["gradient"] / last["gradient"]) ** (1 / 9) == pytest.approx(factor, rel=0.03)
+    # ReLU draws directions together, so that the spread falls a little faster.
+    assert factor * 0.88 < (last["spread"] / first["spread"]) ** (1 / 9) < factor
+
+
+@pytest.mark.parametrize("inplace", [False, True])
+def test_by_layer_against_hand_made_numbers(inplace):
+    torch.manual_seed(0)
+    first, second = nn.Linear(3, 4), nn.Linear(4, 2)
+    model = nn.Sequential(first, nn.ReLU(inplace=inplace), second)
+    inputs, targets = torch.randn(5, 3), torch.tensor([0, 1, 1, 0, 1])
+    found = by_layer(model, inputs, targets)
+    z = first(inputs).detach().requires_grad_()
+    (gradient,) = torch.autograd.grad(
+        nn.functional.cross_entropy(second(z.relu()), targets, reduction="sum"), z
+    )
+    spread = z.detach().numpy().var(0).mean() ** 0.5
+    assert found.loc["0", "spread"] == pytest.approx(spread, rel=1e-5)
+    assert found.loc["0", "gradient"] == pytest.approx(gradient.square().mean().sqrt().item())
+
+
+def test_by_layer_leaves_the_model_as_it_was():
+    model = network()
+    inputs, targets = torch.randn(6, 2, 3, 3, 3), torch.arange(6) % 5
+    state = {name: value.clone() for name, value in model.state_dict().items()}
+    for parameter in model.parameters():
+        parameter.requires_grad_(False)
+    with torch.no_grad():  # frozen, and under no_grad: as a reader may have left it
+        found = by_layer(model, inputs, targets)
+    assert found.notnull().to_numpy().all()
+    assert all(torch.equal(value, state[name]) for name, value in model.state_dict().items())
+    assert all(p.grad is None for p in model.parameters())
+    assert not any(module._forward_hooks for module in model.modules())
+
+
+def test_by_layer_names_bad_input():
+    with pytest.raises(ValueError, match="2 or more examples to be told apart, got 1"):
+        by_layer(nn.Linear(3, 2), torch.ones(1, 3), torch.zeros(1).long())
+    with pytest.raises(ValueError, match="no linear or convolutional layer"):
+        by_layer(nn.ReLU(), torch.ones(4, 3), torch.zeros(4).long())
+    with pytest.raises(ValueError, match=r"loss must be a scalar, got shape \(4, 2\)"):
+        by_layer(nn.Linear(3, 2), torch.ones(4, 3), None, loss=lambda outputs, _: outputs)
+
+
+def test_linear_probe_reads_what_is_linear_and_nothing_else():
+    torch.manual_seed(0)
+    points, labels = torch.randn(600, 2), torch.arange(600) % 3
+    centres = torch.tensor([[9.0, 0.0], [0.0, 9.0], [-9.0, -9.0]])
+    assert linear_probe(points + centres[labels], labels) > 0.99
+    assert linear_probe(points, labels) < 0.45  # a third, and what six numbers fit by chance
+    dead = torch.zeros(600, 5)
+    assert linear_probe(torch.cat([points + centres[labels], dead], 1), labels) > 0.99
+    assert linear_probe(dead, labels) == pytest.approx(1 / 3)
+
+
+def test_linear_probe_is_sklearns_ridge_without_its_penalty():
+    from sklearn.datasets import load_digits
+    from sklearn.linear_model import LinearRegression
+
+    inputs, labels = load_digits(return_X_y=True)
+    oracle = LinearRegression().fit(inputs, np.eye(10)[labels]).predict(inputs).argmax(1)
+    found = linear_probe(torch.tensor(inputs), torch.tensor(labels))
+    assert found == pytest.approx((oracle == labels).mean(), abs=1e-3)
+
+
+def test_linear_probe_names_bad_input():
+    with pytest.raises(ValueError, match="equally many, got 4, 3"):
+        linear_probe(torch.ones(4, 2), torch.zeros(3).long())
+    with pytest.raises(ValueError, match="features must be finite"):
+        linear_probe(torch.full((4, 2), math.nan), torch.zeros(4).long())
