@@ -46,16 +46,17 @@ def steps_to(losses: xr.DataArray, target: float, window: int = 10) -> xr.DataAr
 
 
 def step_flops(model: nn.Module, inputs: Tensor, targets: Tensor, loss: Loss) -> int:
-    """Additions and multiplications in a step: forward and backward, by torch's own counter.
+    """Additions and multiplications in a step on this batch: forward and backward.
 
-    It counts matrix products and convolutions, not normalisations, activations or the optimiser.
-    Works on a copy of `model`.
+    torch's own counter counts those of the forward pass: matrix products and convolutions, not
+    normalisations, activations or the optimiser. The backward pass needs twice as many, for the
+    gradients of inputs and weights (Kaplan et al. 2020, "Scaling laws", sec. 2.1). It is not
+    counted: there torch's counter takes grouped convolutions for full ones. Works on a copy.
     """
     model = copy.deepcopy(model)
-    with torch.random.fork_rng(), FlopCounterMode(display=False) as counter:
-        value = loss(model, inputs, targets)
-        (sum(value.values()) if isinstance(value, Mapping) else value).backward()
-    return counter.get_total_flops()
+    with torch.random.fork_rng(), torch.no_grad(), FlopCounterMode(display=False) as counter:
+        loss(model, inputs, targets)
+    return 3 * counter.get_total_flops()
 
 
 def race(
@@ -80,7 +81,8 @@ def race(
     data
         ``data(seed)``: the batches (inputs, targets) of one run.
     loss
-        As for `train`; the target is of its term data_loss if it has one, else of the sum.
+        As for `train`; the target is of its term data_loss if it has one, else of the sum. Other
+        terms must not be negative.
     seeds
         Ten or more for two or more rates, five or more for a single one.
     steps
@@ -110,7 +112,7 @@ def race(
         flops = step_flops(net, *first, loss)
 
         def there(losses: np.ndarray) -> bool:
-            return losses[-window:].mean() <= target
+            return len(losses) >= window and losses[-window:].mean() <= target
 
         started = time.perf_counter()
         curves = train(

@@ -43,14 +43,26 @@ def squares(model, inputs, targets):
     return F.mse_loss(model(inputs), targets)
 
 
-def test_flops_are_those_of_the_matrix_products_of_a_step():
-    model = nn.Linear(3, 5)
-    inputs, targets = torch.randn(7, 3), torch.randn(7, 5)
-    forward, weights = 2 * 7 * 3 * 5, 2 * 7 * 3 * 5  # nothing flows back to the inputs
-    assert step_flops(model, inputs, targets, squares) == forward + weights
-    assert model.weight.grad is None, "the model was touched"
-    terms = step_flops(model, inputs, targets, lambda *a: {"data_loss": squares(*a)})
-    assert terms == forward + weights
+def total(model, inputs, _targets):
+    return model(inputs).sum()
+
+
+def test_flops_are_three_times_those_of_the_forward_pass():
+    def flops(model, *shape):
+        return step_flops(model, torch.randn(shape), torch.empty(0), total)
+
+    assert flops(nn.Linear(3, 5), 7, 3) == 3 * (2 * 7 * 3 * 5)
+    depthwise = nn.Conv2d(4, 4, 3, padding=1, groups=4)
+    assert flops(depthwise, 2, 4, 6, 6) == 3 * (2 * 2 * 4 * 9 * 36)
+
+
+def test_counting_leaves_the_model_and_the_random_state_alone():
+    model = nn.Sequential(nn.Linear(3, 5), nn.BatchNorm1d(5), nn.Dropout(0.5))
+    inputs, state = torch.randn(7, 3), torch.get_rng_state()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    step_flops(model, inputs, torch.empty(0), lambda *batch: {"data_loss": total(*batch)})
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    assert torch.equal(torch.get_rng_state(), state)
 
 
 def line(seed):
@@ -84,7 +96,7 @@ def test_the_model_with_less_to_learn_is_sooner_on_every_axis():
     runs = run_race({"far": slope(-8.0), "near": slope(1.8)}, [0.05])
     assert set(AXES) == set(runs.data_vars)
     np.testing.assert_allclose(runs["example"], 8 * runs["step"])
-    np.testing.assert_allclose(runs["FLOP"], 2 * 2 * 8 * runs["step"])
+    np.testing.assert_allclose(runs["FLOP"], 3 * 2 * 8 * runs["step"])
     verdict = judge(runs)
     assert verdict.loc[["step", "example", "FLOP"], "sooner"].tolist() == ["near"] * 3
     assert "5 of 5 there, rate 0.05" in verdict.loc["step", "near"]
@@ -101,6 +113,11 @@ def test_what_never_gets_there_is_counted_and_loses():
     verdict = judge(runs)
     assert "0 of 5 there" in verdict.loc["step", "never"]
     assert verdict.loc["step", "sooner"] == "near"
+
+
+def test_a_window_longer_than_the_steps_between_two_looks():
+    runs = run_race({"far": slope(-8.0), "near": slope(1.8)}, [0.05], window=40, target=1.0)
+    assert np.isfinite(runs["step"].sel(model="near")).all()
 
 
 def test_if_none_gets_there_one_cannot_tell():
