@@ -1,12 +1,13 @@
 # The course in one command each; `make help` lists them. Works with GNU make from 3.81 (macOS) on.
 PYTHON ?= python3
 RUN := .venv/bin/python
+OFFLINE := $(RUN) tools/offline.py # runs a command with the network cut off, where that can be done
 INSTALLED := .venv/installed
 BRANCH ?= main
 comma := ,
 CHOSEN = $(subst $(comma), ,$(NOTEBOOKS))
 
-.PHONY: lab test verify course replicate data notebooks colab help clean need-seeds
+.PHONY: lab test faults verify course replicate arithmetic bench data notebooks colab help clean need-seeds
 .DEFAULT_GOAL := help
 
 lab: $(INSTALLED) ## install what is pinned and open the course in JupyterLab
@@ -15,10 +16,14 @@ lab: $(INSTALLED) ## install what is pinned and open the course in JupyterLab
 test: $(INSTALLED) ## lint, unit tests, every notebook as a reader runs it, the browser test
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
-	$(RUN) -m pytest -q -rs -m "not browser" \
+	$(OFFLINE) $(RUN) -m pytest -q -rs -m "not browser" \
 		--nbval --nbval-current-env --nbval-cell-timeout=300 tests notebooks
-	$(RUN) -m pytest -q -rs -m browser tests/test_browser.py
+	$(OFFLINE) $(RUN) -m pytest -q -rs -m browser tests/test_browser.py
 	@echo "make test: everything passed (what was skipped is named above, with its reason)"
+
+faults: $(INSTALLED) ## the longer tests: cells in any order, interrupts, 500 settings, every notebook
+	COURSE_FAULTS=1 $(OFFLINE) $(RUN) -m pytest -q -rs \
+		tests/test_faults_of_notebooks.py tests/test_labs_of_notebooks.py
 
 verify: $(INSTALLED) ## run every notebook with nothing stored, all seeds, and check every claim
 	$(RUN) tools/run_notebooks.py verify $(CHOSEN)
@@ -28,6 +33,15 @@ course: $(INSTALLED) ## run every notebook from scratch and write readable pages
 
 replicate: need-seeds $(INSTALLED) ## count the claims that hold: SEEDS=101-110 [NOTEBOOKS=01,05]
 	$(RUN) tools/replicate.py --seeds "$(SEEDS)" $(if $(NOTEBOOKS),--notebooks "$(NOTEBOOKS)")
+
+arithmetic: $(INSTALLED) ## judge the claims without vector instructions: [NOTEBOOKS=01,05]
+	$(RUN) tools/arithmetic.py $(if $(NOTEBOOKS),--notebooks "$(NOTEBOOKS)")
+
+bench: $(INSTALLED) ## time the course, and what people would use instead; an hour, on an idle machine
+	$(RUN) -m pip install --disable-pip-version-check -c constraints.txt -e ".[dev,bench]"
+	$(RUN) tools/bench.py
+	$(RUN) tools/bench_notebooks.py
+	$(RUN) tools/bench_growth.py
 
 data: $(INSTALLED) ## recompute and rewrite the stored results: [NOTEBOOKS=01,05]
 	$(RUN) tools/run_notebooks.py data $(CHOSEN)
@@ -39,7 +53,7 @@ colab: $(INSTALLED) ## stamp badges and set-up cells: REPO=owner/name [BRANCH=ma
 	$(RUN) tools/colab.py $(if $(filter command,$(origin REPO)),"$(REPO)" "$(BRANCH)")
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
 
 clean: ## remove what the targets wrote (build/ and caches); .venv stays
 	rm -rf build .pytest_cache .ruff_cache

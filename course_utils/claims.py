@@ -6,16 +6,18 @@ no digit that moves, so that it can be compared; the per-seed values go to a rec
 
 import json
 import math
-import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from numbers import Real
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
+from course_utils.files import write
+from course_utils.messages import check_text
 from course_utils.reproducibility import claims_folder, provenance
 
 VERDICTS = ("supported", "partly", "refuted")
@@ -49,17 +51,17 @@ class Claim:
     at_least: float = 1.0
 
     def __post_init__(self) -> None:
-        if not isinstance(self.values, xr.DataArray) or self.values.dims != ("seed",):
-            found = getattr(self.values, "dims", type(self.values).__name__)
-            raise TypeError(
-                f"claim {self.id!r}: values must be a DataArray over 'seed', got {found}"
-            )
+        check_text("id", self.id)
+        check_text(f"claim {self.id!r}: sentence", self.sentence)
+        _check_per_seed(f"claim {self.id!r}: values", self.values)
         if not self.values.size:
             raise ValueError(f"claim {self.id!r}: there is no seed to judge it by")
         if (self.above is None) == (self.below is None):
             raise ValueError(f"claim {self.id!r}: give either above= or below=")
         if not isinstance(self.bound, Real) or not math.isfinite(self.bound):
             raise ValueError(f"claim {self.id!r}: the bound must be finite, got {self.bound!r}")
+        if not isinstance(self.at_least, Real):
+            raise TypeError(f"claim {self.id!r}: at_least must be a number, got {self.at_least!r}")
         if not 0 < self.at_least <= 1:
             raise ValueError(f"claim {self.id!r}: at_least must be in (0, 1], got {self.at_least}")
 
@@ -101,9 +103,16 @@ def report(notebook: str, claims: Sequence[Claim]) -> None:
     ------
     ClaimFailed
         Naming every claim that does not hold.
-    ValueError
-        If there is no claim, two have the same id, or they are over different numbers of seeds.
+    TypeError, ValueError
+        If `notebook` is no such name, there is no claim, two have the same id, or they are over
+        different numbers of seeds.
+    WriteError
+        If the record cannot be written; the message names it.
     """
+    check_text("notebook", notebook)
+    if Path(notebook).name != notebook:
+        raise ValueError(f"notebook must be a file name without its folder, got {notebook!r}")
+    claims = list_of(Claim, "claims", claims)
     ids = [claim.id for claim in claims]
     if not ids or len(set(ids)) != len(ids):
         raise ValueError(f"claims need distinct ids, at least one, got {ids}")
@@ -143,10 +152,7 @@ def _record(path: Path, notebook: str, claims: Sequence[Claim]) -> None:
                 "versions": provenance(),
             }
         )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".partial")
-    temporary.write_text(json.dumps(records, indent=1) + "\n", encoding="utf-8")
-    os.replace(temporary, path)
+    write(path, json.dumps(records, indent=1) + "\n")
 
 
 @dataclass(frozen=True)
@@ -170,6 +176,10 @@ class Trial:
     evidence: tuple[Claim, ...]
 
     def __post_init__(self) -> None:
+        check_text("explanation", self.explanation)
+        check_text("control", self.control)
+        _check_per_seed("effect", self.effect)
+        list_of(Claim, "evidence", self.evidence)
         if self.verdict not in VERDICTS:
             raise ValueError(f"verdict must be one of {', '.join(VERDICTS)}, got {self.verdict!r}")
         if not self.evidence:
@@ -180,7 +190,15 @@ def verdict_table(trials: Sequence[Trial]) -> pd.DataFrame:
     """Explanations with control, effect (median and range over the seeds) and verdict.
 
     A verdict whose claims do not all hold in this run is withdrawn.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `trials` is not a list of at least one.
     """
+    trials = list_of(Trial, "trials", trials)
+    if not trials:
+        raise ValueError("trials must be one or more, got none")
     rows = []
     for trial in trials:
         effect = trial.effect
@@ -196,3 +214,25 @@ def verdict_table(trials: Sequence[Trial]) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows).set_index("explanation")
+
+
+def list_of(kind: type, name: str, values: Any) -> list[Any]:
+    """`values` as a list of Claims, say.
+
+    Raises
+    ------
+    TypeError
+        If it is something else, or holds something else.
+    """
+    listed = list(values) if isinstance(values, Iterable) else [values]
+    if not isinstance(values, Iterable) or not all(isinstance(value, kind) for value in listed):
+        raise TypeError(f"{name} must be a list of {kind.__name__}s, got {values!r}")
+    return listed
+
+
+def _check_per_seed(name: str, values: Any) -> None:
+    if not isinstance(values, xr.DataArray) or values.dims != ("seed",):
+        found = getattr(values, "dims", type(values).__name__)
+        raise TypeError(f"{name} must be a DataArray over 'seed', got {found}")
+    if values.dtype.kind not in "biuf":
+        raise TypeError(f"{name} must be numbers, got {values.values!r}")

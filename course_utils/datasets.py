@@ -5,8 +5,8 @@ from a generator made of the seed that is passed, so that the seed alone decides
 """
 
 import math
+import os
 from collections.abc import Iterable, Iterator
-from numbers import Real
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,11 +14,13 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from course_utils.checks import whole_number
+from course_utils import checks
+from course_utils.checks import flag, instance, number, whole_number
 from course_utils.downloads import DOWNLOADS, downloaded
 from course_utils.reproducibility import check_seed
 
 NAMES = ("volumes", "lines", "nuclei", "digits", *DOWNLOADS)
+LARGEST = 2**28  # numbers in a generated set, 1 GB; what makes it takes some times as much
 
 
 class Examples(NamedTuple):
@@ -51,7 +53,8 @@ def volumes(seed: int, examples: int = 512, size: int = 8, noise: float = 0.25) 
     generator = torch.Generator().manual_seed(check_seed(seed))
     examples = whole_number("examples", examples, 2)
     size = whole_number("size", size, 6)  # below, a shell may have no voxel in its hollow
-    noise = _not_negative("noise", noise)
+    noise = number("noise", noise, 0)
+    _check_room(examples * size**3)
 
     targets = torch.arange(examples) % 2
     bodies = _bodies(targets.view(-1, 1, 1, 1) == 1, size, generator)
@@ -90,6 +93,7 @@ def lines(seed: int, pairs: int = 8192, size: int = 16) -> Examples:
     """
     generator = torch.Generator().manual_seed(check_seed(seed))
     pairs, size = whole_number("pairs", pairs, 1), whole_number("size", size, 6)
+    _check_room(2 * pairs * size**2)
 
     def uniform(limit: float) -> Tensor:
         return limit * (2 * torch.rand(pairs, 1, 1, generator=generator) - 1)
@@ -124,7 +128,8 @@ def nuclei(seed: int, examples: int = 3000, size: int = 24, contrast: float = 0.
     """
     generator = torch.Generator().manual_seed(check_seed(seed))
     examples, size = whole_number("examples", examples, 2), whole_number("size", size, 8)
-    contrast = _not_negative("contrast", contrast)
+    contrast = number("contrast", contrast, 0)
+    _check_room(examples * size**2)
     targets = torch.arange(examples) % 2
     sign = (2 * targets - 1).view(-1, 1, 1)
     mask = _ellipses(examples, size, generator)
@@ -195,6 +200,7 @@ def digits(size: int = 8, classes: Iterable[int] = range(10)) -> Examples:
         raise ValueError(f"classes must be one or more different digits, got {kept}")
     bundled = load_digits()
     images = torch.from_numpy(bundled.images).float().unsqueeze(1) / 16  # counts of 0 .. 16 pixels
+    _check_room(len(images) * size**2)
     same = torch.from_numpy(bundled.target)[:, None] == torch.tensor(kept)  # (1797, classes)
     chosen = same.any(1)
     inputs = images[chosen]
@@ -224,8 +230,8 @@ def load(
 
     Raises
     ------
-    ValueError
-        If there is no data set of this name.
+    TypeError, ValueError
+        If there is no data set of this name, or another argument is not of its type.
     FileNotFoundError
         If the files are not there and `download` is False.
     ConnectionError
@@ -235,7 +241,8 @@ def load(
     """
     if name not in NAMES:
         raise ValueError(f"unknown data set {name!r}; expected one of {', '.join(NAMES)}")
-    seed = check_seed(seed)
+    seed, train, download = check_seed(seed), flag("train", train), flag("download", download)
+    instance("root", root, str | os.PathLike | None, "a folder")
     generate = {"volumes": volumes, "lines": lines, "nuclei": nuclei}.get(name)
     if generate:
         return generate(seed if train else held_out_seed(seed))
@@ -278,7 +285,7 @@ def batches(
     inputs, targets, *classes = examples
     _checked(Examples(inputs, targets, classes[0] if classes else ()))
     batch_size = whole_number("batch_size", batch_size, 1, len(inputs))
-    steps = whole_number("steps", steps, 0)
+    steps, reshuffle = whole_number("steps", steps, 0), flag("reshuffle", reshuffle)
     generator = torch.Generator().manual_seed(check_seed(seed))
     return _drawn(inputs, targets, batch_size, steps, generator, reshuffle)
 
@@ -294,25 +301,18 @@ def _drawn(inputs, targets, batch_size, steps, generator, reshuffle):
         yield inputs[chosen], targets[chosen]
 
 
-def _not_negative(name: str, value: object) -> float:
-    """`value`, if it is a finite number of 0 or more."""
-    if not isinstance(value, Real):
-        raise TypeError(f"{name} must be a number, got {value!r}")
-    if not 0 <= value < math.inf:
-        raise ValueError(f"{name} must be 0 or larger and finite, got {value}")
-    return value
+def _check_room(numbers: int) -> None:
+    if numbers > LARGEST:
+        raise ValueError(
+            f"examples (or pairs) and size must be such that the set has at most {LARGEST:,} "
+            f"numbers, got {numbers:,}"
+        )
 
 
 def _checked(examples: Examples) -> Examples:
     """`examples`, or an error that says what is wrong with them."""
     inputs, targets, classes = examples
-    for name, value in (("inputs", inputs), ("targets", targets)):
-        if not isinstance(value, Tensor):
-            raise TypeError(f"{name} must be a tensor, got {type(value)}")
-    if len(inputs) != len(targets) or not len(inputs):
-        raise ValueError(
-            f"inputs and targets must be equally many, 1 or more; got {len(inputs)}, {len(targets)}"
-        )
+    checks.examples("inputs", inputs, "targets", targets)
     lowest, highest = targets.min().item(), targets.max().item()
     if classes and not 0 <= lowest <= highest < len(classes):
         raise ValueError(

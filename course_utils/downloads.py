@@ -4,6 +4,7 @@ No notebook depends on a download. What is here is what torchvision leaves open:
 which was interrupted, damaged or never began leaves nothing behind, and ends in one sentence.
 """
 
+import errno
 import socket
 import tarfile
 import tempfile
@@ -19,6 +20,8 @@ DOWNLOADS = {  # name: (title, torchvision's class, the folder which that class 
     "fashion_mnist": ("Fashion-MNIST", "FashionMNIST", "FashionMNIST"),
     "cifar10": ("CIFAR-10", "CIFAR10", "cifar-10-batches-py"),
 }
+# What the disk says, as opposed to the network: full, over quota, read-only, not permitted.
+OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 STALLED = 30  # seconds without a byte after which we call it no connection
 
 
@@ -65,12 +68,26 @@ def downloaded(
 
 def _download(dataset: type, title: str, folder: Path) -> None:
     """Fetch and unpack elsewhere, then rename: `folder` is there whole or not at all."""
+    try:
+        _fetch(dataset, title, folder)
+    except OSError as error:
+        if error.errno not in OF_THE_DISK:
+            raise
+        raise OSError(
+            f"{title} could not be written into {folder.parent}, so nothing was kept "
+            f"({error.strerror}): make room there, or pass root=, a folder that has it"
+        ) from error
+
+
+def _fetch(dataset: type, title: str, folder: Path) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".incomplete-", dir=folder.parent) as scratch:
         try:
             with _time_limit(STALLED):
                 dataset(scratch, download=True)  # compares checksums, unpacks, shows a progress bar
         except (OSError, RuntimeError, EOFError, tarfile.TarError, HTTPException) as error:
+            if getattr(error, "errno", None) in OF_THE_DISK:
+                raise
             reason = (str(error).strip() or type(error).__name__).splitlines()[-1]
             raise ConnectionError(
                 f"{title} could not be downloaded whole, so nothing was kept ({reason}): connect "

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import Any, NamedTuple
 
-from course_utils.messages import Message
+from course_utils.messages import Message, check_text
 
 
 class Exercise(NamedTuple):
@@ -45,7 +45,14 @@ class Exercises:
             ``check(answer)`` returns True, or a sentence that helps; it may raise.
         solution
             Returns a right answer; its source is what a reader sees as the solution.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If key or hint is not text or empty, or check or solution is not a function.
         """
+        check_text("key", key)
+        check_text("hint", hint)
         for name, function in (("check", check), ("solution", solution)):
             if not callable(function):
                 raise TypeError(f"{name} must be a function, got {function!r}")
@@ -61,7 +68,10 @@ class Exercises:
         """
         if key not in self.exercises:
             has = ", ".join(self.exercises) or "none"
-            raise ValueError(f"key {key!r} is not an exercise; there are: {has}")
+            raise ValueError(
+                f"key {key!r} has not been added; added so far: {has}. "
+                "Run the cell that adds it, the one of its check and solution, first"
+            )
         exercise = self.exercises[key]
         right, text = _judge(exercise.check, answer)
         hint = "" if right else exercise.hint

@@ -8,6 +8,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 
+from course_utils import checks
+from course_utils.checks import function, instance, tensor
+
 
 def sample_gradients(
     model: nn.Module,
@@ -29,14 +32,14 @@ def sample_gradients(
 
     Raises
     ------
-    ValueError
-        If inputs and targets are not equally many, or there are none; if nothing of `model` is
-        trainable, or BatchNorm is in training mode: then a gradient is no single example's.
+    TypeError, ValueError
+        If an argument is not of its type; if inputs and targets are not equally many, or there are
+        none; if nothing of `model` is trainable, or BatchNorm is in training mode: then a gradient
+        is no single example's.
     """
-    if not len(inputs) == len(targets) > 0:
-        raise ValueError(
-            f"inputs and targets must be equally many, 1 or more; got {len(inputs)}, {len(targets)}"
-        )
+    instance("model", model, nn.Module, "a torch.nn.Module")
+    function("loss", loss)
+    checks.examples("inputs", inputs, "targets", targets)
     norms = (m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm))
     if any(module.training for module in norms):
         raise ValueError("BatchNorm in training mode mixes the examples: call model.eval() first")
@@ -58,8 +61,8 @@ def cosines(gradients: Tensor) -> Tensor:
 
     Raises
     ------
-    ValueError
-        If `gradients` is not of that shape.
+    TypeError, ValueError
+        If `gradients` is not a tensor, or not of that shape.
     """
     _check(gradients, 1)
     unit = gradients / gradients.norm(dim=1, keepdim=True)
@@ -77,8 +80,8 @@ def noise_scale(gradients: Tensor) -> float:
 
     Raises
     ------
-    ValueError
-        If `gradients` is not of that shape, or holds fewer than 2 examples.
+    TypeError, ValueError
+        If `gradients` is not a tensor, or not of that shape, or holds fewer than 2 examples.
     """
     _check(gradients, 2)
     count = len(gradients)
@@ -92,6 +95,7 @@ def noise_scale(gradients: Tensor) -> float:
 
 
 def _check(gradients: Tensor, least: int) -> None:
+    tensor("gradients", gradients, 0)
     if gradients.ndim != 2 or len(gradients) < least:
         raise ValueError(
             f"gradients must have shape (examples, parameters) with {least} or more examples, "

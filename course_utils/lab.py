@@ -16,11 +16,19 @@ import ipywidgets as widgets
 import xarray as xr
 
 from course_utils import training
-from course_utils.lab_controls import Annotate, Factor, Plan, close, make_controls, with_losses
+from course_utils.lab_controls import (
+    Annotate,
+    Factor,
+    Plan,
+    check_forms,
+    close,
+    make_controls,
+    with_losses,
+)
 from course_utils.lab_picture import Line, fit_scale, grid_range, new_picture
 from course_utils.lab_runs import Run, check_run
 from course_utils.main_thread import in_main_thread, interruptible
-from course_utils.messages import spoken
+from course_utils.messages import check_text, spoken
 from course_utils.reproducibility import isolated
 
 _open: dict[str, "Lab"] = {}  # by name: a cell that is run again replaces its lab
@@ -64,6 +72,8 @@ def lab(
     TypeError, ValueError
         If an argument is not of this form, or grid and experiment do not fit each other.
     """
+    check_text("name", name)
+    check_forms(start, losses, axes, annotate, labels)
     axes = {"step": 1} if axes is None else dict(axes)
     grid = with_losses(grid, losses)
     plan = Plan(experiment, grid, dict(start or {}), tuple(losses), axes, annotate, labels or {})

@@ -1,7 +1,8 @@
 """What a reader can set in a lab: its arguments, checked once, and the controls made from them."""
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -38,7 +39,7 @@ class Plan:
         _check_grid(self.grid, self.losses)
         _check_experiment(self.experiment, self.settings)
         for name, factor in self.axes.items():
-            number = isinstance(factor, int | float) and factor > 0
+            number = isinstance(factor, int | float) and 0 < factor < math.inf
             if not (number or callable(factor)):
                 raise ValueError(
                     f"axes[{name!r}] must be a number of units per step or a function of the "
@@ -109,6 +110,17 @@ class Plan:
     def edited(self, experiment: Callable[..., xr.Dataset]) -> bool:
         """Whether the stored curves belong to another experiment than this one."""
         return not self.missing() and not store.matches(experiment, self.grid)
+
+
+def check_forms(start: Any, losses: Any, axes: Any, annotate: Any, labels: Any) -> None:
+    """Raise a TypeError unless these arguments of `lab` have the types that they should have."""
+    for name, given in (("start", start), ("axes", axes), ("labels", labels)):
+        if given is not None and not isinstance(given, Mapping):
+            raise TypeError(f"{name} must be a dict, got {given!r}")
+    if isinstance(losses, str) or not isinstance(losses, Iterable):
+        raise TypeError(f"losses must be a list of variables of the grid, got {losses!r}")
+    if annotate is not None and not callable(annotate):
+        raise TypeError(f"annotate must be a function that draws on axes, got {annotate!r}")
 
 
 def with_losses(grid: xr.Dataset, losses: Sequence[str]) -> xr.Dataset:

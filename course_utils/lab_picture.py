@@ -165,7 +165,8 @@ def _draw(axes: Axes, line: Line, scale: Scale) -> None:
     axes.plot(line.positions, line.values, label=line.label, **STYLES[line.role])
     if line.diverged_at < 0:
         return
-    last = max(line.diverged_at - 1, 0)  # the last step with a loss
+    finite = np.flatnonzero(np.isfinite(line.values))
+    last = finite[-1] if finite.size else 0  # of the values: not every step need have one
     x, y = float(line.positions[last]), float(np.nan_to_num(line.values[last]))
     y = min(max(y, scale.bottom), scale.bottom + 0.94 * (scale.top - scale.bottom))
     colour = STYLES[line.role]["color"]

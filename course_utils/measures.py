@@ -10,8 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from course_utils.checks import whole_number
+from course_utils import checks
+from course_utils.checks import function, instance, tensor, whole_number
 from course_utils.models import kernels
+
+MOST_CLASSES = 10_000  # of a linear probe: it has a column for each
 
 
 def weight_norm(model: nn.Module, norm: str = "l2") -> Tensor:
@@ -22,8 +25,8 @@ def weight_norm(model: nn.Module, norm: str = "l2") -> Tensor:
 
     Raises
     ------
-    ValueError
-        If `norm` is none of these, or the model has no kernel.
+    TypeError, ValueError
+        If `norm` is none of these, or the model is not one or has no kernel.
     """
     weights = kernels(model)
     if not weights:
@@ -86,9 +89,13 @@ def by_layer(
 
     Raises
     ------
-    ValueError
-        If there are fewer than 2 examples, `model` uses no such layer, or `loss` is not a scalar.
+    TypeError, ValueError
+        If there are fewer than 2 examples, `model` uses no such layer, `loss` is not a scalar, or
+        an argument is not of its type.
     """
+    instance("model", model, nn.Module, "a torch.nn.Module")
+    tensor("inputs", inputs)
+    function("loss", loss)
     if len(inputs) < 2:
         raise ValueError(f"inputs must hold 2 or more examples to be told apart, got {len(inputs)}")
     model, outputs = copy.deepcopy(model), {}
@@ -138,13 +145,17 @@ def linear_probe(features: Tensor, targets: Tensor) -> float:
 
     Raises
     ------
-    ValueError
-        If the two are not equally many, or `features` are not all finite.
+    TypeError, ValueError
+        If the two are not equally many, `features` not all finite, or `targets` not such classes.
     """
-    if len(features) != len(targets):
+    checks.examples("features", features, "targets", targets)
+    if targets.dtype != torch.int64 or targets.ndim != 1:
         raise ValueError(
-            f"features and targets must be equally many, got {len(features)}, {len(targets)}"
+            f"targets must be int64 of shape (examples,), got {targets.dtype}, "
+            f"{tuple(targets.shape)}"
         )
+    if targets.min() < 0 or targets.max() >= MOST_CLASSES:
+        raise ValueError(f"targets must be classes from 0 to {MOST_CLASSES - 1}")
     if not features.isfinite().all():
         raise ValueError("features must be finite, and some are not")
     flat = features.detach().flatten(1).double()
@@ -224,10 +235,17 @@ def preconditioned_sharpness(
     Raises
     ------
     TypeError, ValueError
-        If `optimizer` is not Adam or AdamW, or `iterations` is not a whole number above 0.
+        If `loss` is no such scalar, `optimizer` is not Adam or AdamW, or `iterations` is not a
+        whole number above 0.
     """
     if not isinstance(optimizer, torch.optim.Adam):
         raise TypeError(f"optimizer must be Adam or AdamW, got {type(optimizer).__name__}")
+    instance("loss", loss, Tensor, "a scalar tensor")
+    if loss.ndim or not loss.requires_grad:
+        raise ValueError(
+            f"loss must be a scalar with its graph, got shape {tuple(loss.shape)}"
+            + ("" if loss.requires_grad else ", without one")
+        )
     iterations = whole_number("iterations", iterations, 1)
     pairs = [(p, group) for group in optimizer.param_groups for p in group["params"]]
     if not all(p in optimizer.state for p, _ in pairs):

@@ -1,9 +1,13 @@
 """What two notebooks need of a model: the initialisations. A notebook's own model stays there."""
 
 import math
+from collections.abc import Iterator
 
 import torch
 from torch import nn
+
+from course_utils.checks import number, tensor
+from course_utils.reproducibility import check_seed
 
 
 def kernels(model: nn.Module) -> list[nn.Parameter]:
@@ -11,17 +15,43 @@ def kernels(model: nn.Module) -> list[nn.Parameter]:
 
     Biases and BatchNorm's scales and shifts have one axis and are left out, as Keras'
     ``kernel_regularizer`` leaves them out.
+
+    Raises
+    ------
+    TypeError
+        If `model` is not a torch.nn.Module.
     """
-    return [p for p in model.parameters() if p.ndim >= 2]
+    return [p for p in _parameters(model) if p.ndim >= 2]
 
 
 def count_parameters(model: nn.Module) -> int:
-    """Number of trainable scalars in `model`."""
-    return sum(p.numel() for p in model.parameters() if p.requires_grad)
+    """Number of trainable scalars in `model`.
+
+    Raises
+    ------
+    TypeError
+        If `model` is not a torch.nn.Module.
+    """
+    return sum(p.numel() for p in _parameters(model) if p.requires_grad)
+
+
+def _parameters(model: nn.Module) -> Iterator[nn.Parameter]:
+    """Of `model`; checked by trying, because a penalty asks for them at each step."""
+    try:
+        return model.parameters()
+    except AttributeError:
+        raise TypeError(f"model must be a torch.nn.Module, got {model!r:.80}") from None
 
 
 def fans(weight: torch.Tensor) -> tuple[int, int]:
-    """Fan-in and fan-out of a kernel of shape (out, in, *window): inputs and outputs of a unit."""
+    """Fan-in and fan-out of a kernel of shape (out, in, *window): inputs and outputs of a unit.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `weight` is not a tensor of two or more axes.
+    """
+    tensor("weight", weight, 2, numbers=False)
     window = math.prod(weight.shape[2:])
     return weight.shape[1] * window, weight.shape[0] * window
 
@@ -36,10 +66,14 @@ def initial_variance(weight: torch.Tensor, scheme: str, fixed_std: float = 0.05)
 
     Raises
     ------
-    ValueError
-        If `scheme` is none of these.
+    TypeError, ValueError
+        If `scheme` is none of these, `weight` is no such kernel or empty, or `fixed_std` is not 0
+        or larger.
     """
     fan_in, fan_out = fans(weight)
+    if not fan_in * fan_out:
+        raise ValueError(f"weight must hold numbers, got shape {tuple(weight.shape)}")
+    fixed_std = number("fixed_std", fixed_std, 0)
     variances = {
         "kaiming": 2 / fan_in,
         "glorot": 2 / (fan_in + fan_out),
@@ -70,16 +104,18 @@ def initialise(
 
     Raises
     ------
-    ValueError
-        If `scheme` is unknown, or a layer of `model` has no units.
+    TypeError, ValueError
+        If `scheme` is unknown, a layer of `model` has no units, or another argument is not of
+        this form.
     """
-    generator = None if seed is None else torch.Generator().manual_seed(seed)
+    weights = kernels(model)
+    generator = None if seed is None else torch.Generator().manual_seed(check_seed(seed))
     for name, weight in model.named_parameters():
         if weight.numel() == 0:
             raise ValueError(
                 f"{name} has shape {tuple(weight.shape)}: every width must be 1 or larger, got 0"
             )
-    for weight in kernels(model):
+    for weight in weights:
         std = initial_variance(weight, scheme, fixed_std) ** 0.5
         weight.normal_(0.0, std, generator=generator)
     for module in model.modules():

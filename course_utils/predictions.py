@@ -1,6 +1,6 @@
 """Predictions: an answer is locked in before the run, then revealed and scored."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from typing import NamedTuple
@@ -8,7 +8,7 @@ from typing import NamedTuple
 import ipywidgets as widgets
 
 from course_utils.lab_controls import close
-from course_utils.messages import Message, message, spoken
+from course_utils.messages import Message, check_text, message, spoken
 
 
 class Question(NamedTuple):
@@ -45,9 +45,14 @@ class Predictions:
 
         Raises
         ------
-        ValueError
-            If there are fewer than two options, or one appears twice.
+        TypeError, ValueError
+            If key or question is not text or empty, there are fewer than two options, or one
+            appears twice.
         """
+        check_text("key", key)
+        check_text("question", question)
+        if not isinstance(options, Iterable):
+            raise TypeError(f"options must be a list of answers, got {options!r}")
         options = (options,) if isinstance(options, str) else tuple(map(str, options))
         if len(options) < 2 or len(set(options)) < len(options):
             raise ValueError(f"options must be two or more different ones, got {options!r}")
@@ -84,9 +89,12 @@ class Predictions:
 
         Raises
         ------
-        ValueError
-            If there is no such question, or `truth` is not one of its options.
+        TypeError, ValueError
+            If there is no such question, `truth` is not one of its options, or the explanation
+            is not text.
         """
+        if not isinstance(explanation, str):
+            raise TypeError(f"explanation must be text, got {explanation!r}")
         question = self._question(key, truth)._replace(truth=truth)
         self.questions[key] = question
         self._update(key)

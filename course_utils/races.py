@@ -19,7 +19,7 @@ from scipy.stats import quantile_test
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from course_utils.checks import whole_number
+from course_utils.checks import function, instance, number, tensor, whole_number
 from course_utils.sweeps import sweep
 from course_utils.training import Loss, train
 
@@ -35,9 +35,11 @@ def steps_to(losses: xr.DataArray, target: float, window: int = 10) -> xr.DataAr
 
     Raises
     ------
-    ValueError
-        If `losses` have no dimension `step`.
+    TypeError, ValueError
+        If `losses` have no dimension `step`, `target` is not finite, or `window` not above 0.
     """
+    instance("losses", losses, xr.DataArray, "a DataArray over step")
+    target, window = number("target", target), whole_number("window", window, 1)
     if "step" not in losses.dims:
         raise ValueError(f"losses must have a dimension 'step', got {losses.dims}")
     there = losses.rolling(step=window).mean() <= target
@@ -52,7 +54,16 @@ def step_flops(model: nn.Module, inputs: Tensor, targets: Tensor, loss: Loss) ->
     normalisations, activations or the optimiser. The backward pass needs twice as many, for the
     gradients of inputs and weights (Kaplan et al. 2020, "Scaling laws", sec. 2.1). It is not
     counted: there torch's counter takes grouped convolutions for full ones. Works on a copy.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not of its type.
     """
+    instance("model", model, nn.Module, "a torch.nn.Module")
+    tensor("inputs", inputs)
+    tensor("targets", targets)
+    function("loss", loss)
     model = copy.deepcopy(model)
     with torch.random.fork_rng(), torch.no_grad(), FlopCounterMode(display=False) as counter:
         loss(model, inputs, targets)
@@ -102,9 +113,14 @@ def race(
     TypeError, ValueError
         If an argument is not of this form.
     """
-    models, seeds, rates = dict(models), list(seeds), list(rates)
+    models = dict(instance("models", models, Mapping, "a dict of names and functions"))
+    rates = list(instance("rates", rates, Iterable, "a list of learning rates"))
+    seeds = list(instance("seeds", seeds, Iterable, "a list of whole numbers"))
     _check(models, data, target, rates, seeds)
-    window, steps = whole_number("window", window, 1), whole_number("steps", steps, 1)
+    function("loss", loss)
+    function("optimizer", optimizer)
+    steps = whole_number("steps", steps, 1)
+    window = whole_number("window", window, 1, steps)
 
     def run(model: str, rate: float, seed: int) -> dict[str, float]:
         net = models[model]()
@@ -144,9 +160,10 @@ def judge(runs: xr.Dataset) -> pd.DataFrame:
 
     Raises
     ------
-    ValueError
+    TypeError, ValueError
         If `runs` lack a dimension, or seeds: ten for two or more rates, five for one.
     """
+    instance("runs", runs, xr.Dataset, "a Dataset from race")
     if missing := {"model", "rate", "seed"} - set(runs.dims):
         raise ValueError(f"runs must have the dimensions model, rate, seed; missing: {missing}")
     rates, seeds = runs["rate"].values, runs["seed"].values

@@ -18,6 +18,7 @@ import torch
 from course_utils.checks import whole_number
 
 MODES = ("read", "verify", "data")
+MOST_SEEDS = 10_000
 
 
 def parse_seeds(text: str) -> list[int]:
@@ -25,10 +26,12 @@ def parse_seeds(text: str) -> list[int]:
 
     Raises
     ------
-    ValueError
-        If a part is neither a non-negative whole number nor an increasing range of them, or if a
-        seed appears twice.
+    TypeError, ValueError
+        If a part is neither a non-negative whole number nor an increasing range of them, a seed
+        appears twice or is 2**32 or larger, or there are more than 10,000.
     """
+    if not isinstance(text, str):
+        raise TypeError(f"text must be seeds such as '0-4' or '3,5,8', got {text!r}")
     seeds: list[int] = []
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")
@@ -37,6 +40,8 @@ def parse_seeds(text: str) -> list[int]:
         stop = int(last) if dash else int(first)
         if stop < int(first):
             raise ValueError(f"seeds {text!r}: the range {part!r} runs backwards")
+        if stop >= 2**32 or stop - int(first) >= MOST_SEEDS:  # or memory fills up
+            raise ValueError(f"seeds {text!r}: expected {MOST_SEEDS:,} at most, below 2**32")
         seeds += range(int(first), stop + 1)
     if len(set(seeds)) != len(seeds):
         raise ValueError(f"seeds {text!r}: each seed may appear once")

@@ -2,11 +2,13 @@
 
 A stored result is a NetCDF file (version 3, no pickle, readable by xarray, scipy and every
 language) whose attributes say what made it: the fingerprint of the experiment, the settings, the
-seeds, the versions, the command and the cost.
+seeds, the versions, the command and the cost. A checksum among them covers every byte: the
+format itself would not notice a changed digit.
 """
 
+import hashlib
+import io
 import json
-import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -14,10 +16,13 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
+from course_utils.files import write
 from course_utils.fingerprint import fingerprint
 from course_utils.reproducibility import provenance
 
 Experiment = Callable[..., xr.Dataset]
+CHECKSUM = re.compile(rb"sha256:.{64}", re.DOTALL)  # whatever has become of its digits
+BLANK = b"sha256:" + b"0" * 64  # in its place while it is computed
 
 
 class StoreError(RuntimeError):
@@ -36,9 +41,11 @@ def store_path(name: str) -> Path:
 
     Raises
     ------
-    ValueError
+    TypeError, ValueError
         If `name` is not made of lower-case letters, digits and underscores.
     """
+    if not isinstance(name, str):
+        raise TypeError(f"name must be text, got {name!r}")
     if not re.fullmatch(r"[a-z0-9_]+", name):
         raise ValueError(f"name must be lower-case letters, digits and underscores, got {name!r}")
     return store_folder() / f"{name}.nc"
@@ -50,18 +57,21 @@ def load(name: str) -> xr.Dataset | None:
     Raises
     ------
     StoreError
-        If the file is truncated or is not a stored result.
+        If the file is truncated, changed, or not a stored result.
     """
     path = store_path(name)
     if not path.exists():
         return None
     try:
-        stored = xr.load_dataset(path, engine="scipy")
+        content = path.read_bytes()
+        _check(content)
+        stored = xr.load_dataset(io.BytesIO(content), engine="scipy")
         json.loads(stored.attrs["fingerprint"])
+        stored.attrs.pop("checksum", None)  # is of the file, and of no other one
     except Exception as error:  # a garbled file can fail anywhere in the reader
         raise StoreError(
-            f"{path.name} is not a readable stored result ({type(error).__name__}): "
-            f"restore it with `git checkout` or write it anew with `make data`"
+            f"{path.name} is not a readable stored result ({type(error).__name__}): restore it "
+            f"with `git checkout data/store/{path.name}` or write it anew with `make data`"
         ) from error
     # The format knows no 64-bit integers; labels compare by value, so widen them again.
     wide = {
@@ -73,8 +83,20 @@ def load(name: str) -> xr.Dataset | None:
 
 
 def save(name: str, runs: xr.Dataset, experiment: Experiment) -> Path:
-    """Write `runs` as the stored result `name` of `experiment`; a crash leaves the old file."""
+    """Write `runs` as the stored result `name` of `experiment`; a crash leaves the old file.
+
+    Raises
+    ------
+    TypeError
+        If `runs` is not what `sweep` returns, or `experiment` not a function.
+    WriteError
+        If the file cannot be written; the message names it.
+    """
     path = store_path(name)
+    if not isinstance(runs, xr.Dataset) or not {"settings", "runs"} <= set(runs.attrs):
+        raise TypeError(f"runs must be what sweep returns, got a {type(runs).__name__}")
+    if not callable(experiment):
+        raise TypeError(f"experiment must be a function, got {experiment!r}")
     settings = {key: runs[key].values.tolist() for key in runs.attrs["settings"]}
     attributes = {
         "title": f"{name}: results of {experiment.__name__}",
@@ -85,21 +107,35 @@ def save(name: str, runs: xr.Dataset, experiment: Experiment) -> Path:
         "command": "make data",
         "cpu_seconds": round(runs.attrs["cpu_seconds"], 1),
         "runs": int(runs.attrs["runs"]),
+        "checksum": BLANK.decode(),
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".nc.partial")
-    try:
-        runs.drop_attrs().drop_vars("stored", errors="ignore").assign_attrs(attributes).to_netcdf(
-            temporary, engine="scipy"
-        )
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    bare = runs.drop_attrs().drop_vars("stored", errors="ignore")
+    write(path, _stamped(bytes(bare.assign_attrs(attributes).to_netcdf(engine="scipy"))))
     return path
 
 
+def _stamped(content: bytes) -> bytes:
+    """The file `content` with its own checksum in the place of BLANK."""
+    digest = hashlib.sha256(content).hexdigest()
+    return content.replace(BLANK, b"sha256:" + digest.encode(), 1)
+
+
+def _check(content: bytes) -> None:
+    """Raise ValueError if a file is not as it was written; one without a checksum passes."""
+    found = CHECKSUM.search(content)
+    if found and _stamped(content.replace(found[0], BLANK, 1)) != content:
+        raise ValueError("the checksum does not fit")
+
+
 def settings_of(stored: xr.Dataset) -> dict[str, list]:
-    """The settings of a stored result, with their values."""
+    """The settings of a stored result, with their values.
+
+    Raises
+    ------
+    TypeError
+        If `stored` is not one.
+    """
+    _check_stored(stored)
     return json.loads(stored.attrs["settings"])
 
 
@@ -109,8 +145,9 @@ def differences(experiment: Experiment, stored: xr.Dataset) -> list[str]:
     Raises
     ------
     TypeError
-        If `experiment` cannot be fingerprinted.
+        If `experiment` cannot be fingerprinted, or `stored` is not a stored result.
     """
+    _check_stored(stored)
     now, then = fingerprint(experiment), json.loads(stored.attrs["fingerprint"])
     return sorted(name for name in now.keys() | then.keys() if now.get(name) != then.get(name))
 
@@ -118,6 +155,11 @@ def differences(experiment: Experiment, stored: xr.Dataset) -> list[str]:
 def matches(experiment: Experiment, stored: xr.Dataset) -> bool:
     """Whether `experiment`, as it now stands, is the one that made `stored`."""
     try:
-        return "fingerprint" in stored.attrs and not differences(experiment, stored)
+        return "fingerprint" in getattr(stored, "attrs", ()) and not differences(experiment, stored)
     except TypeError:
         return False
+
+
+def _check_stored(stored: object) -> None:
+    if not isinstance(stored, xr.Dataset) or not {"settings", "fingerprint"} <= set(stored.attrs):
+        raise TypeError(f"stored must be what load returns, got a {type(stored).__name__}")

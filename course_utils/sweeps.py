@@ -8,13 +8,13 @@ it does not matter in which process, in which order or on how many cores it happ
 import inspect
 import itertools
 import math
-import multiprocessing
 import os
-import signal
+import threading
 import time
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import BrokenExecutor
+from functools import partial
 from typing import Any
 
 import joblib
@@ -23,13 +23,17 @@ import pandas as pd
 import xarray as xr
 from tqdm.auto import tqdm
 
-from course_utils import store
-from course_utils.checks import whole_number
+from course_utils import files, store
+from course_utils.checks import flag, instance, whole_number
 from course_utils.reproducibility import check_seed, isolated, mode, seeds_from_environment
 from course_utils.store import Experiment
+from course_utils.workers import Outcome, ignore_interrupts, outcomes
 
 Run = tuple[Any, ...]  # the value of each setting, then the seed
 GRID_LIMIT = 10_000  # runs behind a lab: hours of `make data`, and as much as a file should hold
+# `isolated` seeds generators that the threads of a process share: its runs take turns. Of one
+# thread's nested runs none waits for the other.
+ONE_AT_A_TIME = threading.RLock()
 
 
 class SweepWarning(UserWarning):
@@ -64,7 +68,8 @@ def sweep(
         False: if this very experiment is stored, train no seed here; for the long tables that a
         reader's minute has no room for.
     workers
-        Processes; by default as many as cores, or as the active joblib backend says.
+        Processes; by default as many as cores, or as the active joblib backend says. A Dask
+        cluster (``joblib.parallel_config("dask")``, see docs/cluster.md) uses all that it has.
     limit
         More runs than this are refused.
 
@@ -80,8 +85,12 @@ def sweep(
         If the grid does not fit the experiment, is empty or too large. An error that every run
         raises is raised; one that only some raise becomes a `SweepWarning`.
     """
-    seeds = _seeds(seeds)
-    grid = _checked_grid(experiment, grid, seeds, limit)
+    seeds, full, live = _seeds(seeds), flag("full", full), flag("live", live)
+    grid = _checked_grid(experiment, grid, seeds, whole_number("limit", limit, 1))
+    if name is not None:
+        path = store.store_path(name)
+        if mode() == "data":
+            files.check_writable(path.parent)  # now, and not after minutes of training
     original, changed = _original(experiment, name, grid)
     found: dict[Run, xr.Dataset] = {}
     if original is not None and mode() == "read" and not full:
@@ -134,7 +143,7 @@ def stored_grid(
     grid = _checked_grid(experiment, grid, [seed], limit=GRID_LIMIT)
     if mode() == "data":
         sweep(experiment, grid, [seed], name=name, workers=workers, limit=GRID_LIMIT)
-    original = store.load(name)
+    original = _stored(name)
     if original is None:
         empty = xr.Dataset(coords={**grid, "seed": seed})
         return empty.assign_attrs(settings=list(grid), origin="missing")
@@ -144,7 +153,15 @@ def stored_grid(
 
 
 def describe(runs: xr.Dataset) -> str:
-    """What a sweep trained here, what it took from the store, and whether the two agree."""
+    """What a sweep trained here, what it took from the store, and whether the two agree.
+
+    Raises
+    ------
+    TypeError
+        If `runs` is not what `sweep` returned.
+    """
+    if not isinstance(runs, xr.Dataset) or "cpu_seconds" not in runs.attrs:
+        raise TypeError(f"runs must be what sweep returns, got a {type(runs).__name__}")
     seeds, stored = runs["seed"].values, runs["stored"].values
     here, missing, cost = (runs.attrs[key] for key in ("runs", "missing", "cpu_seconds"))
     noun = "run" if here == 1 else "runs"
@@ -179,8 +196,15 @@ def describe(runs: xr.Dataset) -> str:
 
 
 def original_runs(runs: xr.Dataset) -> xr.Dataset | None:
-    """The stored runs of the original experiment, if `runs` come from an edited one, else None."""
-    return store.load(runs.attrs["name"]) if runs.attrs.get("changed") else None
+    """The stored runs of the original experiment, if `runs` come from an edited one, else None.
+
+    Raises
+    ------
+    TypeError
+        If `runs` is not a Dataset.
+    """
+    instance("runs", runs, xr.Dataset, "what sweep returns")
+    return _stored(runs.attrs["name"]) if runs.attrs.get("changed") else None
 
 
 def _listed(seeds: Sequence[int]) -> str:
@@ -245,8 +269,8 @@ def _original(
     experiment: Experiment, name: str | None, grid: Mapping[str, list]
 ) -> tuple[xr.Dataset | None, list[str]]:
     """The stored result `name`, and in what its experiment or settings differ from these."""
-    original = store.load(name) if name else None
-    if original is None or mode() != "read":
+    original = _stored(name) if name and mode() == "read" else None
+    if original is None:
         return None, []
     if set(grid) != set(store.settings_of(original)):  # the others had their defaults
         return original, ["the settings of the grid"]
@@ -254,6 +278,16 @@ def _original(
         return original, store.differences(experiment, original)
     except TypeError as error:
         return original, [str(error)]
+
+
+def _stored(name: str) -> xr.Dataset | None:
+    """The stored result `name`; None, with a warning, if its file is broken: all can be trained."""
+    try:
+        return store.load(name)
+    except store.StoreError as error:
+        message = f"{error}. Until then it counts as missing"
+        warnings.warn(message, SweepWarning, stacklevel=4)
+        return None
 
 
 def _lookup(
@@ -274,16 +308,10 @@ def _train(
     """Result and CPU seconds of each run; those that failed or were not reached are left out."""
     if not runs:
         return {}
-    _, configured = joblib.parallel.get_active_backend()
-    if workers is None:
-        workers = joblib.effective_n_jobs(configured or -1)
-    workers = whole_number("workers", workers, 1)
-    parallel = joblib.Parallel(min(workers, len(runs)), return_as="generator_unordered")
-    # From the end: grids go from small to large, and a long run started last idles the others.
-    jobs = (joblib.delayed(_one_run)(experiment, settings, run) for run in reversed(runs))
     done: dict[Run, tuple[xr.Dataset, float]] = {}
     errors: dict[Run, Exception] = {}
-    results = parallel(jobs)
+    # From the end: grids go from small to large, and a long run started last idles the others.
+    results = outcomes(partial(_one_run, experiment, settings), runs[::-1], workers)
     # tqdm's own variable, which its notebook bar ignores; set where outputs are compared.
     quiet = bool(os.environ.get("TQDM_DISABLE"))
     bar = tqdm(results, total=len(runs), unit="run", leave=False, disable=quiet)
@@ -309,24 +337,23 @@ def _train(
     return done
 
 
-def _one_run(
-    experiment: Experiment, settings: list[str], run: Run
-) -> tuple[Run, xr.Dataset | Exception, float]:
+def _one_run(experiment: Experiment, settings: list[str], run: Run) -> Outcome:
     """One run by itself, in whatever process; an error is a result, not the end of the others."""
-    if multiprocessing.parent_process() is not None:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the main process to handle
-    started = time.process_time()
-    try:
-        with isolated(run[-1]):
-            values = experiment(**dict(zip(settings, run[:-1], strict=True)), seed=run[-1])
-        if not isinstance(values, Mapping) or not values:
-            raise TypeError(
-                f"the experiment must return a Dataset or a dict of numbers, got {values!r}"
-            )
-        outcome = values if isinstance(values, xr.Dataset) else xr.Dataset(values)
-    except Exception as error:
-        outcome = error
-    return run, outcome, time.process_time() - started
+    ignore_interrupts()
+    # A run has one core; and a sweep within it would wait for ever for its turn in other threads.
+    with ONE_AT_A_TIME, joblib.parallel_config("sequential"):
+        started = time.process_time()
+        try:
+            with isolated(run[-1]):
+                values = experiment(**dict(zip(settings, run[:-1], strict=True)), seed=run[-1])
+            if not isinstance(values, Mapping) or not values:
+                raise TypeError(
+                    f"the experiment must return a Dataset or a dict of numbers, got {values!r}"
+                )
+            outcome = values if isinstance(values, xr.Dataset) else xr.Dataset(values)
+        except Exception as error:
+            outcome = error
+        return run, outcome, time.process_time() - started
 
 
 def _assemble(

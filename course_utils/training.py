@@ -16,12 +16,14 @@ import torch
 import xarray as xr
 from torch import Tensor, nn
 
-from course_utils.checks import whole_number
+from course_utils import checks
+from course_utils.checks import instance, whole_number
 
 Terms = dict[str, Tensor]
 Loss = Callable[[nn.Module, Tensor, Tensor], Tensor | Terms]
 Measure = Callable[[nn.Module, Tensor, Tensor], Tensor | float]
 
+MOST_STEPS = 10_000_000  # their losses are kept in memory
 CHECK_EVERY = 25  # steps between two looks at the losses: rare enough to cost nothing
 REDRAW_SECONDS = 0.3  # about three pictures a second: more would slow the training down
 
@@ -33,7 +35,13 @@ def watch(callback: Callable[[xr.Dataset], None]) -> Iterator[None]:
     """Let `callback` see the curves so far of every `train` in this block, as they grow.
 
     It is called about three times a second, and once when a run ends, be it by an interrupt.
+
+    Raises
+    ------
+    TypeError
+        If `callback` is not a function.
     """
+    checks.function("callback", callback, "a function of the curves so far")
     token = _watcher.set(callback)
     try:
         yield
@@ -82,7 +90,11 @@ def train(
     TypeError, ValueError
         If an argument, or what `loss` or `batches` return, is not of this form.
     """
+    instance("model", model, nn.Module, "a torch.nn.Module")
+    instance("batches", batches, Iterable, "a list, say, of (inputs, targets)")
     _check_arguments(loss, optimizer, steps, measure, every)
+    if stop_when is not None:
+        checks.function("stop_when", stop_when, "a function of the losses so far")
     record = _Record(steps, dict(measure or {}), every)
     callback, redrawn = _watcher.get(), time.monotonic()
     stream = _endless(batches)
@@ -203,7 +215,7 @@ def _check_arguments(loss, optimizer, steps, measure, every) -> None:
         raise TypeError(f"loss must be a function of model, inputs and targets, got {loss!r}")
     if not isinstance(optimizer, torch.optim.Optimizer):
         raise TypeError(f"optimizer must be a torch.optim.Optimizer, got {optimizer!r}")
-    whole_number("steps", steps, 1)
+    whole_number("steps", steps, 1, MOST_STEPS)
     whole_number("every", every, 1)
     if not isinstance(measure or {}, Mapping):
         raise TypeError(f"measure must be a dict of names and functions, got {measure!r}")

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-DOCUMENTS = [path for path in (*ROOT.glob("*.md"), ROOT / "data" / "README.md")]
+DOCUMENTS = [
+    path for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "data" / "README.md")
+]
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
@@ -21,3 +23,17 @@ def test_every_notebook_is_in_the_readme():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     for notebook in (ROOT / "notebooks").glob("*.ipynb"):
         assert f"notebooks/{notebook.name}" in text
+
+
+def test_every_claim_has_met_unseen_seeds_or_is_named_as_one_that_has_not():
+    text = (ROOT / "docs" / "replication.md").read_text(encoding="utf-8")
+    for notebook in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        claims = set(re.findall(r'"HOLDS  (\S+): ', notebook.read_text(encoding="utf-8")))
+        chapter = re.search(
+            rf"^## {notebook.stem}$(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL
+        )
+        counted = set(re.findall(r"^\| (\S+) \| \d+/\d+ ", chapter[1], re.MULTILINE))
+        number = notebook.stem[:2]
+        noted = re.search(rf"^- {number}: (.*?)(?=^- |^\n)", text, re.MULTILINE | re.DOTALL)
+        named = set(re.findall(r"`(\S+)`", noted[1])) if noted else set()
+        assert claims and counted <= claims <= counted | named, notebook.stem

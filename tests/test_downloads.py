@@ -4,15 +4,18 @@ Torchvision's own code downloads small files, written here in the original forma
 on this machine; only its addresses and checksums are exchanged.
 """
 
+import errno
 import gzip
 import hashlib
 import io
+import os
 import socket
 import struct
 import tarfile
 import threading
 import urllib.request
 from functools import partial
+from http.client import HTTPResponse
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.error import URLError
@@ -205,6 +208,41 @@ def test_an_interrupted_extraction_leaves_nothing(server, monkeypatch):
             server.load()
     assert server.left() == []
     assert len(server.load().inputs) == 20
+
+
+def test_an_interrupt_in_the_middle_of_a_file_leaves_nothing(server, monkeypatch):
+    read, parts = HTTPResponse.read, iter([100])
+
+    def two_parts(response, amount):
+        for part in parts:
+            return read(response, part)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(HTTPResponse, "read", two_parts)
+        with pytest.raises(KeyboardInterrupt):
+            server.load()
+    assert server.left() == []
+    assert len(server.load().inputs) == 20
+
+
+def test_a_full_disk_is_not_taken_for_a_lost_connection(server, monkeypatch):
+    class Full(io.FileIO):
+        def write(self, content):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def open_full(file, mode="r", **options):
+        return Full(file, "w") if "w" in mode else open(file, mode, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(torchvision.datasets.utils, "open", open_full, raising=False)
+        with pytest.raises(OSError, match=f"{server.title} could not be written into") as caught:
+            server.load()
+    message = str(caught.value)
+    assert str(server.root) in message and "No space left on device" in message
+    assert "Internet" not in message and "root=" in message
+    assert server.left() == []
+    assert len(server.load().inputs) == 20  # with room again, the same call works
 
 
 def test_files_that_were_changed_later_are_named(server):

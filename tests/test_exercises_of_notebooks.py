@@ -1,11 +1,10 @@
 """The exercises of every notebook: solutions pass their checks, odd answers get a sentence."""
 
-import ast
 from pathlib import Path
 from typing import Any
 
-import nbformat
 import pytest
+from definitions import definitions
 
 NOTEBOOKS = sorted((Path(__file__).resolve().parent.parent / "notebooks").glob("*.ipynb"))
 
@@ -14,20 +13,9 @@ NOTEBOOKS = sorted((Path(__file__).resolve().parent.parent / "notebooks").glob("
 def exercises(request) -> Any:
     """The `exercises` of a notebook, from its definitions and its folded cells, nothing trained."""
     scope: dict[str, Any] = {}
-    for cell in nbformat.read(request.param, as_version=4).cells:
-        if cell.cell_type != "code" or "%pip" in cell.source:
-            continue
-        folded = "exercise" in cell.metadata.get("tags", []) and "exercises.add" in cell.source
-        tree = ast.parse(cell.source)
-        tree.body = [node for node in tree.body if folded or _defines(node)]
-        exec(compile(tree, f"{request.param.stem}, a cell", "exec"), scope)
+    for text in definitions(request.param, lambda cell, node: "exercises.add(" in cell):
+        exec(compile(text, f"{request.param.stem}, a cell", "exec"), scope)
     return scope["exercises"]
-
-
-def _defines(node: ast.stmt) -> bool:
-    if isinstance(node, ast.Assign):
-        return ast.unparse(node.targets[0]).isupper()
-    return isinstance(node, ast.Import | ast.ImportFrom | ast.FunctionDef | ast.ClassDef)
 
 
 def test_every_solution_passes_its_check(exercises):

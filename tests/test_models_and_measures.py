@@ -237,7 +237,7 @@ def test_linear_probe_is_sklearns_ridge_without_its_penalty():
 
 
 def test_linear_probe_names_bad_input():
-    with pytest.raises(ValueError, match="equally many, got 4, 3"):
+    with pytest.raises(ValueError, match="equally many, 1 or more; got 4, 3"):
         linear_probe(torch.ones(4, 2), torch.zeros(3).long())
     with pytest.raises(ValueError, match="features must be finite"):
         linear_probe(torch.full((4, 2), math.nan), torch.zeros(4).long())

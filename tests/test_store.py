@@ -11,10 +11,10 @@ import pytest
 import torch
 import xarray as xr
 
+from course_utils import files, store, sweeps
 from course_utils import fingerprint as fingerprints
-from course_utils import store
 from course_utils.fingerprint import fingerprint
-from course_utils.sweeps import describe, original_runs, stored_grid, sweep
+from course_utils.sweeps import SweepWarning, describe, original_runs, stored_grid, sweep
 
 EXPERIMENT = """
     import functools
@@ -299,12 +299,26 @@ def test_a_stored_file_describes_itself_without_pickle(notebook, folder, monkeyp
 
 
 @pytest.mark.parametrize("keep", [0, 40, 400])
-def test_a_truncated_or_garbled_file_is_named(notebook, folder, monkeypatch, keep):
-    make_data(monkeypatch, notebook())
+def test_a_broken_file_is_named_and_takes_nothing_away(notebook, folder, monkeypatch, keep):
+    everything = make_data(monkeypatch, notebook())
     path = store.store_path("toy")
     path.write_bytes(path.read_bytes()[:keep])
-    with pytest.raises(store.StoreError, match=r"toy\.nc is not a readable stored result"):
-        sweep(notebook(), {"width": [2, 3]}, name="toy", workers=1)
+    with pytest.warns(SweepWarning, match=r"toy\.nc is not a readable stored result.*git checkout"):
+        runs = sweep(notebook(), {"width": [2, 3]}, name="toy", workers=1)
+    np.testing.assert_array_equal(runs["value"], everything["value"])
+    assert runs.attrs["runs"] == 10 and not runs["stored"].any()
+    with pytest.warns(SweepWarning, match=r"toy\.nc"):
+        assert stored_grid(notebook(), {"width": [2]}, "toy").attrs["origin"] == "missing"
+    make_data(monkeypatch, notebook())  # the remedy that the message names
+    assert sweep(notebook(), {"width": [2, 3]}, name="toy", workers=1).attrs["runs"] == 2
+
+
+def test_make_data_asks_before_it_trains_whether_it_can_store(notebook, folder, monkeypatch):
+    folder.touch()  # a file where the folder should be
+    monkeypatch.setenv("COURSE_MODE", "data")
+    monkeypatch.setattr(sweeps, "_train", lambda *arguments: pytest.fail("it trains first"))
+    with pytest.raises(files.WriteError, match="nothing can be written into .*store"):
+        sweep(notebook(), {"width": [2]}, name="toy", workers=1)
 
 
 def test_the_grid_behind_a_lab(notebook, folder, monkeypatch):

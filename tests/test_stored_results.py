@@ -7,9 +7,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
 
-import nbformat
 import numpy as np
 import pytest
+from definitions import code, definitions
 
 from course_utils import store
 from course_utils.reproducibility import isolated
@@ -27,13 +27,6 @@ class Use(NamedTuple):
     name: str
 
 
-def code(notebook: Path) -> list[str]:
-    cells = nbformat.read(notebook, as_version=4).cells
-    return [
-        cell.source for cell in cells if cell.cell_type == "code" and "%" not in cell.source[:1]
-    ]
-
-
 def uses(notebook: Path) -> list[Use]:
     calls = [node for source in code(notebook) for node in ast.walk(ast.parse(source))]
     return [
@@ -49,22 +42,14 @@ USES = [use for notebook in NOTEBOOKS for use in uses(notebook)]
 
 
 @pytest.fixture(scope="session")
-def definitions(tmp_path_factory):
+def defined(tmp_path_factory):
     """A function that imports what a notebook defines, without running the notebook."""
     folder = tmp_path_factory.mktemp("definitions")
 
     def load(notebook: Path) -> ModuleType:
         name = f"of_{notebook.stem}"
-        kept = []
-        for source in code(notebook):
-            lines = source.splitlines()
-            for node in ast.parse(source).body:
-                first = min([node, *getattr(node, "decorator_list", [])], key=lambda n: n.lineno)
-                constant = isinstance(node, ast.Assign) and ast.unparse(node.targets[0]).isupper()
-                imports = isinstance(node, ast.Import | ast.ImportFrom)
-                if constant or imports or isinstance(node, ast.FunctionDef | ast.ClassDef):
-                    kept.append("\n".join(lines[first.lineno - 1 : node.end_lineno]))
-        (folder / f"{name}.py").write_text("\n\n".join(kept), encoding="utf-8")
+        source = "\n\n".join(definitions(notebook))
+        (folder / f"{name}.py").write_text(source, encoding="utf-8")
         with pytest.MonkeyPatch.context() as patch:
             patch.syspath_prepend(folder)
             return importlib.import_module(name)
@@ -78,8 +63,8 @@ def test_every_file_is_used_and_every_use_has_a_file():
 
 
 @pytest.mark.parametrize("use", USES, ids=lambda use: use.name)
-def test_it_was_made_by_the_experiment_in_the_notebook(use, definitions):
-    experiment = getattr(definitions(use.notebook), use.experiment)
+def test_it_was_made_by_the_experiment_in_the_notebook(use, defined):
+    experiment = getattr(defined(use.notebook), use.experiment)
     changed = store.differences(experiment, store.load(use.name))
     assert not changed, f"`make data NOTEBOOKS={use.notebook.stem[:2]}` is due: {changed} changed"
 
@@ -87,8 +72,8 @@ def test_it_was_made_by_the_experiment_in_the_notebook(use, definitions):
 @pytest.mark.parametrize(
     "use", [use for use in USES if use.function == "stored_grid"], ids=lambda use: use.name
 )
-def test_a_slice_of_a_labs_grid_is_recomputed(use, definitions):
-    experiment = getattr(definitions(use.notebook), use.experiment)
+def test_a_slice_of_a_labs_grid_is_recomputed(use, defined):
+    experiment = getattr(defined(use.notebook), use.experiment)
     grid = store.load(use.name)
     chooser = random.Random(1)
     for _ in range(2):

@@ -196,7 +196,7 @@ def test_an_interrupt_keeps_what_is_finished(tmp_path, whole_group):
         ({"experiment": 3}, TypeError, "experiment must be a function"),
         ({"grid": [1, 2]}, TypeError, "grid must be a dict of settings"),
         ({"seeds": 5}, TypeError, "seeds must be a list of whole numbers, got 5"),
-        ({"workers": 0}, ValueError, "workers must be 1 or larger, got 0"),
+        ({"workers": 0}, ValueError, "workers must be between 1 and 1000, got 0"),
         ({"experiment": lambda width, seed: None}, TypeError, "must return a Dataset or a dict"),
         ({"name": "Bad name"}, ValueError, "name must be lower-case"),
     ],

@@ -144,7 +144,7 @@ def test_batches_start_again_and_an_exhausted_iterator_is_an_error():
 @pytest.mark.parametrize(
     ("change", "error", "words"),
     [
-        ({"steps": -1}, ValueError, "steps must be 1 or larger, got -1"),
+        ({"steps": -1}, ValueError, "steps must be between 1 and 10000000, got -1"),
         ({"steps": 2.5}, TypeError, "steps must be a whole number, got 2.5"),
         ({"every": 0, "measure": {}}, ValueError, "every must be 1 or larger, got 0"),
         ({"measure": {"norm": "l2"}}, TypeError, "measure 'norm' must be a function"),

@@ -199,7 +199,7 @@ def test_self_test_names_the_broken_exercise(exercises):
 
 
 def test_exercises_refuse_what_does_not_fit(exercises):
-    with pytest.raises(ValueError, match="key 'bug' is not an exercise; there are: penalty"):
+    with pytest.raises(ValueError, match="key 'bug' has not been added; added so far: penalty"):
         exercises.check("bug", 1)
     with pytest.raises(TypeError, match="solution must be a function, got 0.5"):
         exercises.add("x", check_penalty, "-", 0.5)

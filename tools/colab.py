@@ -18,6 +18,8 @@ from typing import NamedTuple
 import nbformat
 from nbformat import NotebookNode
 
+from course_utils import files
+
 ROOT = Path(__file__).resolve().parent.parent
 REPOSITORY = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?/(?!.*\.git$)[A-Za-z0-9._-]+")
 BRANCH = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]*")
@@ -125,9 +127,12 @@ def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> None:
     except ValueError as error:
         sys.exit(f"colab: {error}")
     # Only now, so that an error leaves everything as it was.
-    for path, text in texts.items():
-        if text != path.read_text(encoding="utf-8"):
-            path.write_text(text, encoding="utf-8", newline="\n")
+    try:
+        for path, text in texts.items():
+            if text != path.read_text(encoding="utf-8"):
+                files.write(path, text)
+    except files.WriteError as error:
+        sys.exit(f"colab: {error}")
     print(f"address: {address.repository or 'none'}; notebooks: {len(texts) - 1}")
 
 

@@ -4,13 +4,17 @@ Shared by run_notebooks.py and replicate.py. A run is described by the course's 
 variables (see course_utils.reproducibility); nothing that the shell says about them gets through.
 """
 
+import argparse
+import asyncio
 import json
 import logging
 import os
 import re
+import signal
 import subprocess
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -71,6 +75,12 @@ def select(folder: Path, names: Sequence[str]) -> list[Path]:
     return sorted(chosen) or available
 
 
+def add_folders(parser: argparse.ArgumentParser) -> None:
+    """The options of the tools that run notebooks: where these are, and where results go."""
+    parser.add_argument("--folder", type=Path, default=ROOT / "notebooks", help="of the notebooks")
+    parser.add_argument("--build", type=Path, default=ROOT / "build", help="of the results")
+
+
 def environment(mode: str, seeds: str | None = None, claims: Path | None = None) -> dict[str, str]:
     """The environment of a kernel: this process's own, the course's variables replaced."""
     variables = {key: value for key, value in os.environ.items() if not key.startswith("COURSE_")}
@@ -84,8 +94,10 @@ def environment(mode: str, seeds: str | None = None, claims: Path | None = None)
     return variables
 
 
-def execute(path: Path, variables: dict[str, str], timeout: int = CELL_TIMEOUT) -> Run:
-    """Run the notebook at `path` in a fresh kernel, with a progress bar over its cells.
+def execute(
+    path: Path, variables: dict[str, str], timeout: int = CELL_TIMEOUT, bar: bool = True
+) -> Run:
+    """Run the notebook at `path` in a fresh kernel, with a progress `bar` over its cells.
 
     The file stays as it is. A claim that fails lets the later cells run; any other error ends
     this notebook. A kernel that dies or a cell that takes longer than `timeout` seconds is a
@@ -96,10 +108,11 @@ def execute(path: Path, variables: dict[str, str], timeout: int = CELL_TIMEOUT) 
     for cell in code:
         cell.outputs, cell.execution_count = [], None
     reached, stopped, started = [], "", time.perf_counter()
-    with tqdm(total=len(code), desc=path.stem, unit="cell", disable=None) as bar:
+    with tqdm(total=len(code), desc=path.stem, unit="cell", disable=None if bar else True) as shown:
         client = _client(notebook, path.parent, timeout)
+        client.on_notebook_start = _let_interrupts_through
         client.on_cell_execute = lambda cell, cell_index: reached.append(cell)
-        client.on_cell_executed = lambda cell, cell_index, execute_reply: bar.update()
+        client.on_cell_executed = lambda cell, cell_index, execute_reply: shown.update()
         try:
             client.execute(env=variables, stderr=subprocess.DEVNULL)
         except CellExecutionError:
@@ -135,6 +148,15 @@ def _client(notebook: nbformat.NotebookNode, folder: Path, timeout: int) -> Note
     )
     client.owns_km = True  # so that the kernel ends with the run
     return client
+
+
+def _let_interrupts_through(notebook: nbformat.NotebookNode) -> None:
+    """Ctrl-C ends us; nbclient's own handler would end the kernel and leave us an AssertionError.
+
+    The kernel ends when we do: nbclient sees to that.
+    """
+    with suppress(NotImplementedError):  # Windows, where nbclient has no handler either
+        asyncio.get_running_loop().remove_signal_handler(signal.SIGINT)
 
 
 def errors(stem: str, code: Iterable[nbformat.NotebookNode]) -> list[Problem]:

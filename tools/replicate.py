@@ -1,79 +1,161 @@
 """Judges every claim on other seeds: python tools/replicate.py --seeds 101-110 [--notebooks 01,05]
 
-Prints, claim by claim, in how many seeds it held. The exit status is non-zero if a claim fell
-short of what it says of itself, or if a notebook did not run. The seeds' values are kept in
-build/replicate/.
+Each core runs a notebook of its own on a few seeds at a time and keeps every seed's values in
+build/replicate/<notebook>/<seed>.json. After Ctrl-C, or a kill, the same command goes on with the
+seeds that are missing; a notebook that was changed begins anew.
+
+Prints, claim by claim, in how many seeds it held, and writes that table to build/replication.md.
+The exit status is non-zero if a claim fell short, or if a notebook did not run. A claim about every
+seed has to hold on 99 of 100, another one on the share that it names.
 """
 
 import argparse
+import hashlib
 import json
+import math
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from execution import ROOT, Problem, environment, execute, read_records, select
+import joblib
+import nbformat
+from execution import CELL_TIMEOUT, Problem, add_folders, environment, execute, read_records, select
+from tqdm import tqdm
 
-from course_utils.reproducibility import parse_seeds, provenance
+from course_utils import files, store
+from course_utils.reproducibility import parse_seeds
+
+ALWAYS = 0.99  # of seeds that nobody has seen, for a claim about every seed
+TOGETHER = 5  # seeds a kernel: what a kill loses, against the half minute that figures cost each
 
 
-def replicate(paths: Sequence[Path], seeds: str) -> tuple[list[dict], list[Problem]]:
-    """The claim records of every notebook, recomputed on `seeds`, and what went wrong."""
-    records, problems = [], []
+def source(path: Path) -> str:
+    """What a notebook's results depend on, as a hash: its code and its stored fingerprints.
+
+    Those hold the code of the package that its experiments reach; a test keeps them current.
+    """
+    cells = nbformat.read(path, as_version=4).cells
+    parts = [cell.source for cell in cells if cell.cell_type == "code"]
+    number = path.stem.split("_")[0]
+    for file in sorted(store.store_folder().glob(f"{number}_*.nc")):
+        parts.append(store.load(file.stem).attrs["fingerprint"])
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+
+def finished(folder: Path, made_by: str, seeds: Sequence[int]) -> dict[int, list[dict]]:
+    """The claim records of those `seeds` that `folder` has from this very notebook."""
+    found = {}
+    for seed in seeds:
+        try:
+            kept = json.loads((folder / f"{seed}.json").read_text(encoding="utf-8"))
+        except (FileNotFoundError, ValueError):  # not there, or damaged: to be run again
+            continue
+        if kept["source"] == made_by:
+            found[seed] = kept["claims"]
+    return found
+
+
+def replicate(
+    paths: Sequence[Path],
+    seeds: Sequence[int],
+    build: Path,
+    workers: int,
+    surroundings: Mapping[str, str] | None = None,
+) -> list[Problem]:
+    """Run what is missing on all cores, keep each seed as it comes, return what went wrong.
+
+    `surroundings` are further environment variables of the kernels.
+    """
+    jobs = []
     for path in paths:
-        with tempfile.TemporaryDirectory() as claims:
-            run = execute(path, environment("verify", seeds, Path(claims)))
-            found, fallen = read_records(Path(claims), path)
-        problems += [p for p in run.problems if not p.message.startswith("ClaimFailed")]
-        problems += fallen + [p for record in found for p in _other_seeds(record, seeds)]
-        records += found
-        print(f"{path.stem}: {run.seconds:.0f} s")
-    if not records:
-        problems.append(Problem("all notebooks", "", "no claim was recorded"))
-    return records, problems
-
-
-def _other_seeds(record: dict, seeds: str) -> list[Problem]:
-    """A problem if a claim was judged on other seeds than those asked for."""
-    judged = sorted(int(seed) for seed in record["values"])
-    if judged == sorted(parse_seeds(seeds)):
+        folder, made_by = build / "replicate" / path.stem, source(path)
+        missing = sorted(set(seeds) - finished(folder, made_by, seeds).keys())
+        groups = [missing[i : i + TOGETHER] for i in range(0, len(missing), TOGETHER)]
+        jobs += [
+            joblib.delayed(_replicate)(path, group, folder, made_by, surroundings or {})
+            for group in groups
+        ]
+    if not jobs:
         return []
-    message = f"judged on the seeds {judged} instead of {seeds}"
-    return [Problem(record["notebook"], f"claim {record['claim']}", message)]
+    parallel = joblib.Parallel(min(workers, len(jobs)), return_as="generator_unordered")
+    bar = tqdm(parallel(jobs), total=len(jobs), unit=f"x{TOGETHER} seeds", disable=None)
+    return [problem for problems in bar for problem in problems]
 
 
-def table(records: Sequence[dict]) -> str:
-    """One line per claim: how often it held, and the 95 % Wilson interval of that frequency.
+def _replicate(
+    path: Path, seeds: list[int], folder: Path, made_by: str, surroundings: Mapping[str, str]
+) -> list[Problem]:
+    """Run one notebook on a few seeds, in this process alone, and keep what it claims."""
+    written = ",".join(map(str, seeds))
+    with tempfile.TemporaryDirectory() as claims:
+        variables = environment("verify", written, Path(claims)) | surroundings
+        variables["LOKY_MAX_CPU_COUNT"] = "1"  # each core has a notebook already
+        run = execute(path, variables, timeout=6 * CELL_TIMEOUT, bar=False)  # one core, or less
+        records, _ = read_records(Path(claims), path)
+    problems = [p for p in run.problems if not p.message.startswith("ClaimFailed")]
+    if not records and not problems:
+        problems.append(Problem(path.stem, "", "no claim was recorded"))
+    for record in records:
+        judged = sorted(map(int, record["values"]))
+        if judged != seeds:
+            message = f"judged on the seeds {judged} instead of {seeds}"
+            problems.append(Problem(path.stem, f"claim {record['claim']}", message))
+    if problems:
+        return problems
+    try:
+        for seed in seeds:
+            claims = [record | {"values": record["values"][str(seed)]} for record in records]
+            text = json.dumps({"source": made_by, "claims": claims}, indent=1)
+            files.write(folder / f"{seed}.json", text + "\n")
+    except files.WriteError as error:
+        return [Problem(path.stem, "", str(error))]
+    return []
+
+
+def holds(record: dict) -> bool:
+    """Whether one seed's value, null if it was not finite, is on the right side of the bound."""
+    value = record["values"]
+    if value is None:
+        return False
+    return value > record["bound"] if record["direction"] == "above" else value < record["bound"]
+
+
+def counts(found: dict[int, list[dict]]) -> Iterator[dict]:
+    """For each claim of one notebook: how often it held, on which seeds not, whether it may."""
+    by_claim: dict[str, dict[int, dict]] = {}
+    for seed, records in found.items():
+        for record in records:
+            by_claim.setdefault(record["claim"], {})[seed] = record
+    for claim, records in by_claim.items():
+        fell = [seed for seed, record in records.items() if not holds(record)]
+        last = next(reversed(records.values()))
+        wanted = min(last["at_least"], ALWAYS)
+        needed = math.ceil(wanted * len(records) - 1e-9)
+        row = {"claim": claim, "sentence": last["sentence"], "wanted": wanted}
+        row |= {"held": len(records) - len(fell), "total": len(records), "fell": fell}
+        yield row | {"short": row["held"] < needed}
+
+
+def table(stem: str, found: dict[int, list[dict]]) -> list[str]:
+    """Markdown lines: each claim, how often it held, the 95 % Wilson interval of its frequency.
 
     The interval says what so many seeds can show: 10 of 10 still allows a true rate of 72 %.
     """
     from scipy.stats import binomtest
 
-    width = max((len(record["claim"]) for record in records), default=5)
-    lines = [f"{'claim':{width}}  held/total  95 % interval"]
-    notebook = None
-    for record in records:
-        if record["notebook"] != notebook:
-            notebook = record["notebook"]
-            lines.append(notebook)
-        held, total = record["seeds_held"], record["seeds"]
-        low, high = binomtest(held, total).proportion_ci(method="wilson")
-        verdict = "" if record["held"] else f"  FELL SHORT (needs {record['at_least']:.0%})"
-        interval = f"{low:.0%} to {high:.0%}"
-        lines.append(f"{record['claim']:{width}}  {f'{held}/{total}':>10}  {interval}{verdict}")
-    return "\n".join(lines)
-
-
-def keep(file: Path, seeds: str, records: list[dict], problems: list[Problem]) -> None:
-    """Write what was found, the seeds' values included, and what computed it."""
-    result = {
-        "seeds": parse_seeds(seeds),
-        "provenance": provenance(),
-        "claims": records,
-        "problems": [str(problem) for problem in problems],
-    }
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    made_with = sorted({record["versions"] for records in found.values() for record in records})
+    seeds = sorted(found)
+    lines = [f"## {stem}", "", f"{len(seeds)} seeds, {seeds[0]} to {seeds[-1]}; {made_with[0]}", ""]
+    lines += [f"also {other}\n" for other in made_with[1:]]
+    lines += ["| claim | held | 95 % interval | wanted | fell on seed |", "|---|---|---|---|---|"]
+    for row in counts(found):
+        low, high = binomtest(row["held"], row["total"]).proportion_ci(method="wilson")
+        wanted = f"{row['wanted']:.0%}" + (" **FELL SHORT**" if row["short"] else "")
+        fell = ", ".join(map(str, row["fell"][:5])) + (", ..." if len(row["fell"]) > 5 else "")
+        rate = f"{row['held']}/{row['total']} | {low:.0%} to {high:.0%}"
+        lines.append(f"| {row['claim']} | {rate} | {wanted} | {fell} |")
+    return lines
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -81,24 +163,56 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", required=True, help="for example 101-110 or 3,5,8")
     parser.add_argument("--notebooks", default="", help="for example 01,05; default: all")
-    parser.add_argument("--folder", type=Path, default=ROOT / "notebooks", help="of the notebooks")
-    parser.add_argument("--build", type=Path, default=ROOT / "build", help="of the results")
+    parser.add_argument("--finished", action="store_true", help="run nothing, show what is there")
+    parser.add_argument("--workers", type=int, default=joblib.cpu_count(), help="default: cores")
+    add_folders(parser)
     options = parser.parse_args(arguments)
     try:
-        parse_seeds(options.seeds)
+        seeds = parse_seeds(options.seeds)
         paths = select(options.folder, options.notebooks.replace(",", " ").split())
-    except ValueError as error:
+        if options.workers < 1:
+            raise ValueError(f"workers must be 1 or larger, got {options.workers}")
+        files.check_writable(options.build)
+    except (ValueError, files.WriteError) as error:
         parser.error(str(error))
-    records, problems = replicate(paths, options.seeds)
-    print(f"\n{table(records)}")
-    parts = [options.seeds.replace(" ", "")]
-    parts += [path.stem.split("_")[0] for path in paths if options.notebooks]
-    keep(options.build / "replicate" / f"{'_'.join(parts)}.json", options.seeds, records, problems)
+    try:
+        problems = (
+            [] if options.finished else replicate(paths, seeds, options.build, options.workers)
+        )
+    except KeyboardInterrupt:
+        print("\nreplicate: interrupted; the same command goes on where this one stopped")
+        return 130
+    return report(paths, seeds, options.build, problems)
+
+
+def report(
+    paths: Sequence[Path], seeds: Sequence[int], build: Path, problems: list[Problem]
+) -> int:
+    """Print the tables, write them to build/replication.md, and give the exit status."""
+    lines, claims = [], 0
+    for path in paths:
+        found = finished(build / "replicate" / path.stem, source(path), seeds)
+        if not found:
+            problems.append(Problem(path.stem, "", "none of these seeds is finished"))
+            continue
+        lines += [*table(path.stem, found), ""]
+        claims += len(rows := list(counts(found)))
+        problems += [
+            Problem(
+                path.stem,
+                f"claim {row['claim']}",
+                f"holds for {row['held']} of {row['total']} seeds, "
+                f"at least {row['wanted']:.0%} are wanted: {row['sentence']}",
+            )
+            for row in rows
+            if row["short"]
+        ]
+    print("\n".join(lines))
+    files.write(build / "replication.md", "\n".join(lines))
     if problems:
-        print(f"\nreplicate: FAILED on the seeds {options.seeds}")
-        print(*(f"  {problem}" for problem in problems), sep="\n")
+        print("replicate: FAILED", *(f"  {problem}" for problem in problems), sep="\n")
         return 1
-    print(f"\nreplicate: {len(records)} claims hold on the seeds {options.seeds}")
+    print(f"replicate: {claims} claims hold")
     return 0
 
 

@@ -10,7 +10,6 @@ end, with notebook, cell and claim, and makes the exit status non-zero.
 """
 
 import argparse
-import os
 import re
 import subprocess
 import sys
@@ -18,8 +17,20 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import nbformat
-from execution import CELL_TIMEOUT, ROOT, Problem, Run, environment, execute, read_records, select
+from execution import (
+    CELL_TIMEOUT,
+    ROOT,
+    Problem,
+    Run,
+    add_folders,
+    environment,
+    execute,
+    read_records,
+    select,
+)
 from nbconvert import HTMLExporter
+
+from course_utils import files
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
@@ -32,8 +43,8 @@ def course(paths: Sequence[Path], build: Path) -> tuple[str, list[Problem]]:
         run = execute(path, environment("verify", claims=claims))
         records, fallen = read_records(claims, path)
         page = build / f"{path.stem}.html"
-        page.write_text(html(run), encoding="utf-8")
         problems += run.problems or fallen  # a failed claim is already named by its cell
+        problems += _written(page, html(run))
         total += len(records)
         print(f"{path.stem}: {len(records)} claims, {run.seconds:.0f} s, {page}")
     return f"{_count(len(paths), 'notebook')}, {_count(total, 'claim')}", problems
@@ -61,6 +72,9 @@ def verify(paths: Sequence[Path], build: Path) -> tuple[str, list[Problem]]:
 
 def data(paths: Sequence[Path], build: Path) -> tuple[str, list[Problem]]:
     """Recompute everything into the store; the notebooks stay as they are."""
+    from course_utils.store import store_folder  # imports torch: not for --help
+
+    files.check_writable(store_folder())
     problems = []
     for path in paths:
         run = execute(path, environment("data"))
@@ -71,13 +85,13 @@ def data(paths: Sequence[Path], build: Path) -> tuple[str, list[Problem]]:
 
 def refresh(paths: Sequence[Path], build: Path) -> tuple[str, list[Problem]]:
     """Run as a reader does and write each notebook that ran without an error back, cleaned."""
+    files.check_writable(paths[0].parent)
     problems = []
     for path in paths:
         run = execute(path, environment("read"))
-        problems += run.problems
-        if not run.problems:
-            write(clean(run.notebook), path)
-        print(f"{path.stem}: {run.seconds:.0f} s, {'unchanged' if run.problems else 'written'}")
+        failed = run.problems or _written(path, nbformat.writes(clean(run.notebook)) + "\n")
+        problems += failed
+        print(f"{path.stem}: {run.seconds:.0f} s, {'unchanged' if failed else 'written'}")
     return f"{_count(len(paths), 'notebook')} written", problems
 
 
@@ -114,16 +128,6 @@ def clean(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     return notebook
 
 
-def write(notebook: nbformat.NotebookNode, path: Path) -> None:
-    """Write through a temporary file, so that an interruption leaves the old notebook whole."""
-    temporary = path.with_name(f".{path.name}.new")
-    try:
-        temporary.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8", newline="\n")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
 def html(run: Run) -> str:
     """The executed notebook as one page, figures inside, widgets replaced by a sentence."""
     from course_utils.reproducibility import provenance  # imports torch: not for --help
@@ -139,6 +143,15 @@ def html(run: Run) -> str:
     return HTMLExporter(raw_template=template).from_notebook_node(run.notebook, resources)[0]
 
 
+def _written(path: Path, text: str) -> list[Problem]:
+    """Write a result whole or not at all; why not is a problem, and not the end of the others."""
+    try:
+        files.write(path, text)
+    except files.WriteError as error:
+        return [Problem(path.stem, "", str(error))]
+    return []
+
+
 def _count(number: int, noun: str) -> str:
     """ "1 claim", "2 claims"."""
     return f"{number} {noun}{'s' * (number != 1)}"
@@ -147,7 +160,7 @@ def _count(number: int, noun: str) -> str:
 def _empty_claims(build: Path) -> Path:
     """The folder of claim records, without those of an earlier run."""
     claims = build / "claims"
-    claims.mkdir(parents=True, exist_ok=True)
+    files.check_writable(claims)  # now, and not after the first notebook's minutes
     for record in claims.glob("*.json"):
         record.unlink()
     return claims
@@ -160,14 +173,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("command", choices=COMMANDS)
     parser.add_argument("notebooks", nargs="*", metavar="NOTEBOOK")
-    parser.add_argument("--folder", type=Path, default=ROOT / "notebooks", help="of the notebooks")
-    parser.add_argument("--build", type=Path, default=ROOT / "build", help="of the results")
+    add_folders(parser)
     options = parser.parse_args(arguments)
     try:
         paths = select(options.folder, options.notebooks)
     except ValueError as error:
         parser.error(str(error))
-    summary, problems = COMMANDS[options.command](paths, options.build)
+    try:
+        summary, problems = COMMANDS[options.command](paths, options.build)
+    except files.WriteError as error:
+        summary, problems = "", [Problem(options.command, "", str(error))]
     if problems:
         print(f"\n{options.command}: FAILED, {_count(len(problems), 'problem')}")
         print(*(f"  {problem}" for problem in problems), sep="\n")

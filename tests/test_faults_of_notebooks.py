@@ -1,0 +1,156 @@
+"""What readers do to a notebook - cells in any order, interrupts - and then Run All, twice.
+
+`make test` does this to the shortest notebook; `make faults` does it to all of them.
+"""
+
+import os
+import random
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from queue import Empty
+
+import nbformat
+import pytest
+from execution import CELL_TIMEOUT, ROOT, environment
+from jupyter_client.manager import start_new_kernel
+
+EVERY = sorted((ROOT / "notebooks").glob("*.ipynb"))
+NOTEBOOKS = EVERY if os.environ.get("COURSE_FAULTS") else EVERY[:1]
+SETUP = 2  # the set-up cell and the imports below it
+
+CLEAR = ("NameError: name ", "has not been asked", "has not been added")  # and which
+
+# Strikes when the main thread is in the function of this name, on a fast machine and a slow one.
+# Imports nothing under a name that a notebook might take for itself.
+INTERRUPT = """
+def interrupt(inside):
+    import os, signal, sys, threading, time
+    def running():
+        frame = sys._current_frames()[threading.main_thread().ident]
+        while frame and frame.f_code.co_name != inside:
+            frame = frame.f_back
+        return frame
+    while not running():
+        time.sleep(0.005)
+    os.kill(os.getpid(), signal.SIGINT)
+
+def interrupt_in(name):
+    import threading
+    threading.Thread(target=interrupt, args=[name], daemon=True).start()
+"""
+# The lab's own button, pressed while no cell is running: then a kernel ignores interrupts, so the
+# lab itself has to listen to this one.
+RUN_LIVE = """
+import gc, signal as signals
+(knobs,) = [thing for thing in gc.get_objects() if type(thing).__name__ == "Lab" and thing.comm]
+before = signals.signal(signals.SIGINT, signals.SIG_IGN)
+interrupt_in("train")
+knobs.run.click()
+signals.signal(signals.SIGINT, before)
+print(knobs.status.value)
+"""
+
+
+class Reader:
+    """A kernel, and the code cells of one notebook."""
+
+    def __init__(self, notebook: Path):
+        cells = nbformat.read(notebook, as_version=4).cells
+        self.cells = [cell for cell in cells if cell.cell_type == "code"]
+        surroundings = environment("read")
+        self.manager, self.client = start_new_kernel(
+            cwd=str(notebook.parent), env=surroundings, stderr=subprocess.DEVNULL
+        )
+
+    def run(self, source: str) -> list:
+        """The outputs of `source`."""
+        outputs = []
+
+        def keep(message):
+            if message["msg_type"] in ("stream", "error", "execute_result", "display_data"):
+                outputs.append(nbformat.v4.output_from_msg(message))
+
+        asked = self.client.execute(source, store_history=False)
+        deadline = time.monotonic() + CELL_TIMEOUT
+        while time.monotonic() < deadline:
+            try:
+                message = self.client.get_iopub_msg(timeout=0.2)
+            except Empty:
+                assert self.manager.is_alive(), f"the kernel died in: {source}"
+                continue
+            if message["parent_header"].get("msg_id") != asked:
+                continue
+            keep(message)
+            if message["content"].get("execution_state") == "idle":
+                return outputs
+        raise TimeoutError(source)
+
+    def run_all(self) -> list[str]:
+        """What went wrong when every cell is run in order: errors, and outputs that moved."""
+        wrong = []
+        for number, cell in enumerate(self.cells, start=1):
+            outputs = self.run(cell.source)
+            tags = cell.metadata.get("tags", [])
+            wrong += [f"cell {number}: {error}" for error in errors(outputs)]
+            if not {"widget", "nbval-ignore-output"} & set(tags) and text(outputs) != text(
+                cell.outputs
+            ):
+                wrong.append(f"cell {number} now shows {text(outputs)!r}")
+        return wrong
+
+
+def errors(outputs: list) -> list[str]:
+    return [f"{o.ename}: {o.evalue}" for o in outputs if o.output_type == "error"]
+
+
+def text(outputs: list) -> str:
+    """What is printed or shown as a table; pictures are for people."""
+    shown = [o.text for o in outputs if o.output_type == "stream"]
+    pictures = ("image/png", "text/html")
+    shown += [
+        o.data["text/plain"]
+        for o in outputs
+        if "data" in o and not any(kind in o.data for kind in pictures)
+    ]
+    return "".join(shown)
+
+
+@pytest.fixture(params=NOTEBOOKS, ids=lambda path: path.stem, scope="module")
+def reader(request) -> Iterator[Reader]:
+    opened = Reader(request.param)
+    yield opened
+    opened.client.stop_channels()
+    opened.manager.shutdown_kernel(now=True)
+
+
+def test_cells_in_any_order_miss_a_name_and_nothing_else(reader):
+    for cell in reader.cells[:SETUP]:
+        assert not errors(reader.run(cell.source))
+    order, unclear = random.Random(1), []
+    for _ in range(2):  # the second time, most names are there
+        for cell in order.sample(reader.cells[SETUP:], len(reader.cells) - SETUP):
+            for error in errors(reader.run(cell.source)):
+                if not any(words in error for words in CLEAR):
+                    unclear.append(f"{error}\n{cell.source}")
+    assert not unclear, "\n\n".join(unclear)
+
+
+def test_an_interrupted_sweep_and_an_interrupted_live_run_leave_a_kernel_that_works(reader):
+    sweeps = [cell.source for cell in reader.cells if "sweep(" in cell.source.replace("import", "")]
+    reader.run(INTERRUPT)
+    for cell in reader.cells:  # what the sweep and the lab need; cells that show runs miss them
+        if cell.source == sweeps[0]:
+            interrupted = reader.run("interrupt_in('_train')\n" + cell.source)
+            said = errors(interrupted) + [o.get("text", "") for o in interrupted]
+            assert any("KeyboardInterrupt" in line or "interrupted" in line for line in said), said
+        elif cell.source not in sweeps:
+            reader.run(cell.source)
+    live = reader.run(RUN_LIVE)
+    assert not errors(live) and "Interrupted" in text(live)
+
+
+def test_run_all_twice_after_that_shows_what_is_committed(reader):
+    assert reader.run_all() == []
+    assert reader.run_all() == []
