@@ -33,7 +33,7 @@ from course_utils.reproducibility import parse_seeds, provenance
 OURS = "sweep"
 QUICK = {"repetitions": 1, "seeds": "0-1", "steps": 20, "values": 1}
 # Relative. Another start, order or step shows in the early losses of all runs; rounding, which
-# differs with the number of threads, grows with every step, in the deepest nets to percents.
+# differs with the number of threads, grows with every step, in the deepest nets beyond percents.
 EARLY, FINAL = 0.01, 0.25
 CONTESTED = 0.05  # of the cores: with more work of others beside it, a figure is provisional
 
@@ -76,11 +76,17 @@ def stored_ends(name: str, options: argparse.Namespace) -> Ends | None:
 
 
 def apart(found: Ends, expected: Ends, seeds: int) -> tuple[float, float]:
-    """Relative differences: the runs' median of early losses, the largest of final medians."""
+    """Relative differences: the runs' median of early losses, the largest of final medians.
+
+    A median between the least and the largest loss that the seeds of its setting are expected to
+    have counts as the same: where rounding has grown, a run is as far from itself as from others.
+    """
     ours, theirs = np.array(found), np.array(expected)  # (runs, 2)
     early = np.median(abs(ours[:, 0] / theirs[:, 0] - 1))  # NaN if one is
-    finals = [np.median(ends[:, 1].reshape(-1, seeds), axis=1) for ends in (ours, theirs)]
-    return float(early), float(abs(finals[0] / finals[1] - 1).max())
+    final, expected = (ends[:, 1].reshape(-1, seeds) for ends in (ours, theirs))
+    medians = np.median(final, axis=1)
+    nearest = medians.clip(expected.min(axis=1), expected.max(axis=1))
+    return float(early), float(abs(medians / nearest - 1).max())
 
 
 def row(runs: list[dict], expected: Ends, work: int, rate: float, seeds: int) -> dict:

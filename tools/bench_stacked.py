@@ -14,7 +14,11 @@ from torch.nn import functional as F
 
 
 def stacked(models: list[nn.Module]) -> nn.Module:
-    """Notebook 02's stacks of several seeds as one, from (seeds, batch, 64) on; its own forward."""
+    """Notebook 02's stacks of several seeds as one: (seeds, batch, 64) to (seeds, batch, classes).
+
+    Inside, activations are (seeds, width, batch): so the channels of all seeds stand side by side
+    for the batch norm, as they lie in memory.
+    """
     first = models[0]
 
     def together(of_one) -> nn.Parameter:
@@ -23,27 +27,29 @@ def stacked(models: list[nn.Module]) -> nn.Module:
     class Stacked(type(first)):
         def __init__(self):
             nn.Module.__init__(self)
-            self.weights = together(lambda model: model.weights)  # (depth, seeds, width, width)
+            self.weights = together(lambda model: model.weights.mT)  # (depth, seeds, width, width)
             self.scales = together(lambda model: model.scales[:, None])
             self.shifts = together(lambda model: model.shifts[:, None])
-            self.stems = together(lambda model: model.stem.weight.T)
-            self.heads = together(lambda model: model.head.weight.T)
-            self.biases = together(lambda model: model.head.bias[None])
+            self.stems = together(lambda model: model.stem.weight)
+            self.heads = together(lambda model: model.head.weight)
+            self.biases = together(lambda model: model.head.bias[:, None])
             self.paths, self.slope, self.norm = first.paths, first.slope, first.norm
 
         def stem(self, x: Tensor) -> Tensor:
-            return x @ self.stems
+            return self.stems @ x.mT
+
+        def block(self, h: Tensor, first, second, around: Tensor | float = 0.0) -> Tensor:
+            (matrix_1, *norm_1), (matrix_2, *norm_2) = first, second
+            z = self.rectified(self.normed(matrix_1 @ h, *norm_1))
+            return self.rectified(self.normed(matrix_2 @ z, *norm_2) + around)
 
         def head(self, h: Tensor) -> Tensor:
-            return torch.baddbmm(self.biases, h, self.heads)
+            return torch.baddbmm(self.biases, self.heads, h).mT
 
         def normed(self, z: Tensor, scale: Tensor | None = None, shift: Tensor | None = None):
-            # Each channel is normalised alone, so those of all seeds can stand side by side.
-            seeds, batch, width = z.shape
-            side = z.transpose(0, 1).reshape(batch, seeds * width)
+            side = z.view(1, -1, z.shape[-1])  # each channel is normalised alone, whosever it is
             affine = [part if part is None else part.flatten() for part in (scale, shift)]
-            side = F.batch_norm(side, None, None, *affine, training=True)
-            return side.view(batch, seeds, width).transpose(0, 1)
+            return F.batch_norm(side, None, None, *affine, training=True).view_as(z)
 
     return Stacked()
 
