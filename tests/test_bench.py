@@ -108,6 +108,8 @@ def canned(monkeypatch, tmp_path):
 
     def run(capsys, **figures):
         def one_run(name, workload, options):
+            if not figures[name]:
+                raise KeyboardInterrupt
             seconds, early, final = figures[name].pop(0)
             cost = {"seconds": seconds, "cpu_seconds": 2 * seconds, "peak_mb": 300.0}
             ends = [[1.0, 0.5]] * 2 + [[early, final]] * 2  # two settings, two seeds
@@ -132,6 +134,18 @@ def test_a_contestant_that_computes_something_else_is_named(canned, capsys, othe
     status, printed = canned(capsys, sweep=[(2.0, 1.0, 0.5)], bare=[(1.0, *other)])
     (line,) = [line for line in printed.splitlines() if line.startswith("| bare ")]
     assert status == 1 and "NOT THE SAME" in line and printed.count("NOT THE SAME") == 1
+
+
+def test_ctrl_c_leaves_the_repetitions_that_are_whole(canned, capsys, monkeypatch, tmp_path):
+    monkeypatch.setitem(bench.QUICK, "repetitions", 3)
+    figures = {"sweep": [(2.0, 1.0, 0.5)] * 2, "bare": [(1.0, 1.0, 0.5)]}
+    status, printed = canned(capsys, **figures)
+    assert status == 0 and "median of 1" in printed and "| bare | 1.0 | 0.50 |" in printed
+    kept = json.loads((tmp_path / "bench.json").read_text(encoding="utf-8"))
+    assert kept["results"]["depths"]["sweep"]["all_seconds"] == [2.0]
+    (tmp_path / "bench.json").unlink()
+    status, printed = canned(capsys, sweep=[(2.0, 1.0, 0.5)], bare=[])
+    assert status == 130 and not (tmp_path / "bench.json").exists()
 
 
 def test_a_peer_that_is_not_installed_is_left_out(canned, capsys, monkeypatch):

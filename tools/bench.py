@@ -1,11 +1,12 @@
 """The same two sweeps as tutorials and libraries run them, and as the course does, side by side.
 
-    python tools/bench.py [--repetitions 5] [--contestants sweep bare] [--quick] [--build FOLDER]
+    python tools/bench.py [--repetitions 3] [--contestants sweep bare] [--quick] [--build FOLDER]
 
 Every contestant trains the same networks on the same batches from the same start; that their
 losses agree, with each other and with the stored results, is checked. Each runs in a process of
 its own, in turn (A B C A B C ...), so that a slow minute of the machine hits all alike; the table
-shows medians. What is timed is said in bench_contestants.py. build/bench.json keeps everything.
+shows medians. What is timed is said in bench_contestants.py. build/bench.json keeps everything;
+after Ctrl-C, that of the repetitions that are whole.
 
 Run it on an idle machine: the column "others" says what share of its cores did something else.
 """
@@ -123,23 +124,39 @@ def table(rows: dict[str, dict]) -> str:
     return "\n".join(f"| {line} |" for line in lines)
 
 
+def repeated(options: argparse.Namespace) -> list[dict[tuple[str, str], dict]]:
+    """What each (workload, contestant) took, a dict a repetition; Ctrl-C leaves the whole ones."""
+    jobs = [
+        (name, who)
+        for name in options.workloads
+        for who in options.contestants
+        if ONLY.get(who, name) == name
+    ]
+    finished = []
+    try:
+        for number in range(1, options.repetitions + 1):
+            runs = {}
+            for name, who in jobs:
+                runs[name, who] = run = one_run(who, name, options)
+                print(f"{number}: {name}, {who}: {run['seconds']:.1f} s", file=sys.stderr)
+            finished.append(runs)
+    except KeyboardInterrupt:
+        if not finished:
+            raise
+        print("bench: interrupted; counted are the repetitions that are whole", file=sys.stderr)
+    return finished
+
+
 def bench(options: argparse.Namespace) -> dict:
     """Everything, measured."""
     cores = os.cpu_count()
     rates = {"one_thread": matrix_rate(1), "all_cores": matrix_rate(cores)}
     seeds = len(parse_seeds(options.seeds))
-    runs = {
-        name: {who: [] for who in options.contestants if ONLY.get(who, name) == name}
-        for name in options.workloads
-    }
-    for repetition in range(options.repetitions):
-        for name, of_name in runs.items():
-            for who in of_name:
-                of_name[who].append(one_run(who, name, options))
-                seconds = of_name[who][-1]["seconds"]
-                print(f"{repetition + 1}: {name}, {who}: {seconds:.1f} s", file=sys.stderr)
+    finished = repeated(options)
     results = {}
-    for name, of_name in runs.items():
+    for name in options.workloads:
+        contestants = [who for where, who in finished[0] if where == name]
+        of_name = {who: [runs[name, who] for runs in finished] for who in contestants}
         first = OURS if OURS in of_name else next(iter(of_name))
         expected = stored_ends(name, options) or of_name[first][0]["ends"]
         work = operations(name, options)
@@ -149,13 +166,14 @@ def bench(options: argparse.Namespace) -> dict:
         }
     return {
         "provenance": provenance(), "cores": cores, "matrix_rate": rates,
-        "options": {k: str(v) for k, v in vars(options).items()}, "results": results,
+        "repetitions": len(finished), "options": {k: str(v) for k, v in vars(options).items()},
+        "results": results,
     }  # fmt: skip
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--repetitions", type=int, default=5, metavar="N")
+    parser.add_argument("--repetitions", type=int, default=3, metavar="N")
     parser.add_argument("--contestants", nargs="+", choices=CONTESTANTS, default=CONTESTANTS)
     parser.add_argument("--workloads", nargs="+", choices=WORKLOADS, default=list(WORKLOADS))
     parser.add_argument("--seeds", default="0-4", help="such as 0-4")
@@ -178,7 +196,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure; the status is 1 if contestants did not compute the same."""
+    """Measure; the status is 1 if contestants differ in what they compute, 130 if none is done."""
     options = parse(arguments)
     missing = {who for who in options.contestants if _missing(who)}
     for who in sorted(missing):
@@ -186,14 +204,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options.contestants = [who for who in options.contestants if who not in missing]
     if not options.contestants:
         return 1
-    result = bench(options)
+    try:
+        result = bench(options)
+    except KeyboardInterrupt:
+        print("\nbench: interrupted before one repetition was whole; nothing is written")
+        return 130
     file = options.build / "bench.json"
     files.write(file, json.dumps(result, indent=1) + "\n")
     rates = " and ".join(f"{rate / 1e9:.0f}" for rate in result["matrix_rate"].values())
     print(f"{result['provenance']}, {result['cores']} cores; "
           f"torch.mm does {rates} GFLOP/s on one thread and on all cores")  # fmt: skip
     for name, rows in result["results"].items():
-        print(f"\n{name}, seeds {options.seeds}, median of {options.repetitions}\n\n{table(rows)}")
+        head = f"{name}, seeds {options.seeds}, median of {result['repetitions']}"
+        print(f"\n{head}\n\n{table(rows)}")
     every = [r for rows in result["results"].values() for r in rows.values()]
     if any(r["others"] > CONTESTED for r in every):
         print("\nProvisional: the machine was busy with other things as well.")
