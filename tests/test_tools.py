@@ -298,6 +298,7 @@ def test_replicate_is_not_green_when_nothing_was_replicated(notebook, call, sour
             "notebook '9' means 0 of: 01_a, 02_",
         ),
         (replicate.main, ["--seeds", "1", "--workers", "0"], "workers must be 1 or larger, got 0"),
+        (arithmetic.main, ["--workers", "0"], "workers must be 1 or larger, got 0"),
         (run_notebooks.main, ["course", "0"], "notebook '0' means 2 of: 01_a, 02_b"),
         (run_notebooks.main, ["refresh", "--folder", "nowhere"], "there is no notebook in nowhere"),
     ],

@@ -13,11 +13,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import joblib
-from execution import Problem, add_folders, select
-from replicate import counts, finished, replicate, source
+from execution import Problem, add_folders
+from replicate import chosen, counts, finished, replicate, source
 
 from course_utils import files
-from course_utils.reproducibility import parse_seeds
 
 NO_VECTORS = {"ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "SSE41"}
 MACHINES = {  # the environment of the kernels; a run itself always has one thread
@@ -95,8 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add_folders(parser)
     options = parser.parse_args(arguments)
     try:
-        seeds = parse_seeds(options.seeds)
-        paths = select(options.folder, options.notebooks.replace(",", " ").split())
+        seeds, paths = chosen(options)
         files.check_writable(options.build / "arithmetic")
     except (ValueError, files.WriteError) as error:
         parser.error(str(error))

@@ -158,6 +158,14 @@ def table(stem: str, found: dict[int, list[dict]]) -> list[str]:
     return lines
 
 
+def chosen(options: argparse.Namespace) -> tuple[list[int], list[Path]]:
+    """Seeds and notebooks that a command line names; ValueError for what cannot be."""
+    if options.workers < 1:
+        raise ValueError(f"workers must be 1 or larger, got {options.workers}")
+    paths = select(options.folder, options.notebooks.replace(",", " ").split())
+    return parse_seeds(options.seeds), paths
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Replicate; the status is 0 if every claim held, 1 otherwise, 2 for bad input."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -168,10 +176,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add_folders(parser)
     options = parser.parse_args(arguments)
     try:
-        seeds = parse_seeds(options.seeds)
-        paths = select(options.folder, options.notebooks.replace(",", " ").split())
-        if options.workers < 1:
-            raise ValueError(f"workers must be 1 or larger, got {options.workers}")
+        seeds, paths = chosen(options)
         files.check_writable(options.build)
     except (ValueError, files.WriteError) as error:
         parser.error(str(error))
