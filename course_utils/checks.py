@@ -28,8 +28,8 @@ def whole_number(name: str, value: object, least: int, most: int | None = None) 
     return number
 
 
-def number(name: str, value: object, least: float = -math.inf) -> float:
-    """`value`, if it is a finite number of `least` or more.
+def number(name: str, value: object, least: float = -math.inf, most: float = math.inf) -> float:
+    """`value`, if it is a finite number between `least` and `most`.
 
     Raises
     ------
@@ -38,9 +38,10 @@ def number(name: str, value: object, least: float = -math.inf) -> float:
     """
     if not isinstance(value, Real):
         raise TypeError(f"{name} must be a number, got {value!r}")
-    if not math.isfinite(value) or value < least:
+    if not math.isfinite(value) or not least <= value <= most:
         bound = "" if least == -math.inf else f"{least:g} or larger and "
-        raise ValueError(f"{name} must be {bound}finite, got {value}")
+        accepted = f"{bound}finite" if most == math.inf else f"between {least:g} and {most:g}"
+        raise ValueError(f"{name} must be {accepted}, got {value}")
     return value
 
 

@@ -21,6 +21,8 @@ from course_utils.reproducibility import check_seed
 
 NAMES = ("volumes", "lines", "nuclei", "digits", *DOWNLOADS)
 LARGEST = 2**28  # numbers in a generated set, 1 GB; what makes it takes some times as much
+MOST_NOISE = 1e6  # times the brightest voxel: nothing but noise, and far from an overflow
+MOST_CONTRAST = 10.0  # exp(10) pixels are wider than any image
 
 
 class Examples(NamedTuple):
@@ -48,12 +50,12 @@ def volumes(seed: int, examples: int = 512, size: int = 8, noise: float = 0.25) 
     Raises
     ------
     TypeError, ValueError
-        If `seed`, `examples` (at least 2), `size` (at least 6) or `noise` (0 or more) is not such.
+        If `seed`, `examples` (at least 2), `size` (at least 6) or `noise` (0 to 1e6) is not such.
     """
     generator = torch.Generator().manual_seed(check_seed(seed))
     examples = whole_number("examples", examples, 2)
     size = whole_number("size", size, 6)  # below, a shell may have no voxel in its hollow
-    noise = number("noise", noise, 0)
+    noise = number("noise", noise, 0, MOST_NOISE)
     _check_room(examples * size**3)
 
     targets = torch.arange(examples) % 2
@@ -123,12 +125,12 @@ def nuclei(seed: int, examples: int = 3000, size: int = 24, contrast: float = 0.
     Raises
     ------
     TypeError, ValueError
-        If `seed`, `examples` (at least 2), `size` (at least 8) or `contrast` (0 or more) is not
+        If `seed`, `examples` (at least 2), `size` (at least 8) or `contrast` (0 to 10) is not
         such.
     """
     generator = torch.Generator().manual_seed(check_seed(seed))
     examples, size = whole_number("examples", examples, 2), whole_number("size", size, 8)
-    contrast = number("contrast", contrast, 0)
+    contrast = number("contrast", contrast, 0, MOST_CONTRAST)
     _check_room(examples * size**2)
     targets = torch.arange(examples) % 2
     sign = (2 * targets - 1).view(-1, 1, 1)

@@ -16,12 +16,15 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from course_utils.files import remove_stale
+
 DOWNLOADS = {  # name: (title, torchvision's class, the folder which that class reads)
     "fashion_mnist": ("Fashion-MNIST", "FashionMNIST", "FashionMNIST"),
     "cifar10": ("CIFAR-10", "CIFAR10", "cifar-10-batches-py"),
 }
 # What the disk says, as opposed to the network: full, over quota, read-only, not permitted.
 OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
+SCRATCH = ".incomplete-"  # begins the names of folders that are being filled
 STALLED = 30  # seconds without a byte after which we call it no connection
 
 
@@ -81,7 +84,8 @@ def _download(dataset: type, title: str, folder: Path) -> None:
 
 def _fetch(dataset: type, title: str, folder: Path) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".incomplete-", dir=folder.parent) as scratch:
+    remove_stale(folder.parent, f"{SCRATCH}*")
+    with tempfile.TemporaryDirectory(prefix=SCRATCH, dir=folder.parent) as scratch:
         try:
             with _time_limit(STALLED):
                 dataset(scratch, download=True)  # compares checksums, unpacks, shows a progress bar

@@ -247,6 +247,7 @@ def _cycled(colours: Sequence[str], count: int) -> list[str]:
 
 
 def _smoothed(values: xr.DataArray, smooth: int) -> xr.DataArray:
+    smooth = min(smooth, values.sizes["step"])  # as many as there are, or memory fills up
     means = values.rolling(step=smooth, min_periods=1).mean() if smooth > 1 else values
     return means.where(values.notnull())  # a mean must not outlive a diverged run
 

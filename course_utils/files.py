@@ -1,9 +1,13 @@
 """Files that appear whole or not at all, and one sentence where they cannot be written."""
 
 import os
+import shutil
 import tempfile
+import time
 from contextlib import suppress
 from pathlib import Path
+
+STALE = 24 * 3600.0  # seconds: what is half-written for so long was left by a killed process
 
 
 class WriteError(OSError):
@@ -25,6 +29,7 @@ def write(path: Path, content: str | bytes) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        remove_stale(path.parent, f".{path.name}.*.partial")
         temporary.write_bytes(content)
         os.replace(temporary, path)
     except OSError as error:
@@ -32,6 +37,14 @@ def write(path: Path, content: str | bytes) -> None:
     finally:
         with suppress(OSError):  # it is renamed, or a read-only folder refuses even this
             temporary.unlink()
+
+
+def remove_stale(folder: Path, pattern: str) -> None:
+    """Remove what a killed process left in `folder`: old files and folders like `pattern`."""
+    for left in folder.glob(pattern):
+        with suppress(OSError):  # it is gone by now, or not ours
+            if time.time() - left.stat().st_mtime > STALE:
+                shutil.rmtree(left) if left.is_dir() else left.unlink()
 
 
 def check_writable(folder: Path) -> None:

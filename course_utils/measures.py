@@ -3,7 +3,6 @@
 import copy
 import math
 from collections.abc import Callable
-from numbers import Real
 
 import pandas as pd
 import torch
@@ -11,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from course_utils import checks
-from course_utils.checks import function, instance, tensor, whole_number
+from course_utils.checks import function, instance, number, tensor, whole_number
 from course_utils.models import kernels
 
 MOST_CLASSES = 10_000  # of a linear probe: it has a column for each
@@ -46,13 +45,9 @@ def weight_penalty(model: nn.Module, strength: float, norm: str = "l2") -> Tenso
     Raises
     ------
     TypeError, ValueError
-        If `strength` is not a number, is negative or NaN.
+        If `strength` is not a finite number of 0 or more, or `norm` not one of `weight_norm`.
     """
-    if not isinstance(strength, Real):
-        raise TypeError(f"strength must be a number, got {strength!r}")
-    if not strength >= 0:
-        raise ValueError(f"strength must be 0 or larger, got {strength!r}")
-    return strength * weight_norm(model, norm)
+    return number("strength", strength, 0) * weight_norm(model, norm)
 
 
 def by_layer(

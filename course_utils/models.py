@@ -9,6 +9,8 @@ from torch import nn
 from course_utils.checks import number, tensor
 from course_utils.reproducibility import check_seed
 
+MOST_STD = 1e6  # of a kernel's entries: far from an overflow, and from anything that trains
+
 
 def kernels(model: nn.Module) -> list[nn.Parameter]:
     """Weight matrices and convolution kernels of `model`: its parameters with two or more axes.
@@ -67,13 +69,13 @@ def initial_variance(weight: torch.Tensor, scheme: str, fixed_std: float = 0.05)
     Raises
     ------
     TypeError, ValueError
-        If `scheme` is none of these, `weight` is no such kernel or empty, or `fixed_std` is not 0
-        or larger.
+        If `scheme` is none of these, `weight` is no such kernel or empty, or `fixed_std` is not
+        between 0 and 1e6.
     """
     fan_in, fan_out = fans(weight)
     if not fan_in * fan_out:
         raise ValueError(f"weight must hold numbers, got shape {tuple(weight.shape)}")
-    fixed_std = number("fixed_std", fixed_std, 0)
+    fixed_std = number("fixed_std", fixed_std, 0, MOST_STD)
     variances = {
         "kaiming": 2 / fan_in,
         "glorot": 2 / (fan_in + fan_out),

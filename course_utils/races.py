@@ -36,12 +36,14 @@ def steps_to(losses: xr.DataArray, target: float, window: int = 10) -> xr.DataAr
     Raises
     ------
     TypeError, ValueError
-        If `losses` have no dimension `step`, `target` is not finite, or `window` not above 0.
+        If `losses` have no dimension `step` or no step, `target` is not finite, or `window` not
+        above 0.
     """
     instance("losses", losses, xr.DataArray, "a DataArray over step")
     target, window = number("target", target), whole_number("window", window, 1)
-    if "step" not in losses.dims:
-        raise ValueError(f"losses must have a dimension 'step', got {losses.dims}")
+    if not losses.sizes.get("step"):
+        raise ValueError(f"losses must have a dimension 'step', not empty, got {losses.sizes}")
+    window = min(window, losses.sizes["step"] + 1)  # no longer one is full either
     there = losses.rolling(step=window).mean() <= target
     first = there.argmax("step") + 1 - window / 2
     return first.where(there.any("step"), math.inf).drop_vars("step", errors="ignore")
@@ -82,6 +84,7 @@ def race(
     optimizer: Callable[..., torch.optim.Optimizer] = torch.optim.Adam,
     window: int = 10,
     workers: int | None = None,
+    limit: int = 1000,
 ) -> xr.Dataset:
     """Train every model at every rate from every seed until its loss is at `target`.
 
@@ -102,6 +105,8 @@ def race(
         ``optimizer(parameters, lr=rate)``.
     window
         Of `steps_to`.
+    workers, limit
+        Of `sweep`.
 
     Returns
     -------
@@ -140,7 +145,8 @@ def race(
         per_step = dict(zip(AXES, (1, len(first[0]), flops, seconds), strict=True))
         return {axis: needed * cost for axis, cost in per_step.items()}
 
-    return sweep(run, {"model": list(models), "rate": rates}, seeds, workers=workers)
+    grid = {"model": list(models), "rate": rates}
+    return sweep(run, grid, seeds, workers=workers, limit=limit)
 
 
 def judge(runs: xr.Dataset) -> pd.DataFrame:

@@ -40,7 +40,7 @@ def parse_seeds(text: str) -> list[int]:
         stop = int(last) if dash else int(first)
         if stop < int(first):
             raise ValueError(f"seeds {text!r}: the range {part!r} runs backwards")
-        if stop >= 2**32 or stop - int(first) >= MOST_SEEDS:  # or memory fills up
+        if stop >= 2**32 or len(seeds) + stop - int(first) >= MOST_SEEDS:  # or memory fills up
             raise ValueError(f"seeds {text!r}: expected {MOST_SEEDS:,} at most, below 2**32")
         seeds += range(int(first), stop + 1)
     if len(set(seeds)) != len(seeds):

@@ -27,10 +27,11 @@ from course_utils import files, store
 from course_utils.checks import flag, instance, whole_number
 from course_utils.reproducibility import check_seed, isolated, mode, seeds_from_environment
 from course_utils.store import Experiment
-from course_utils.workers import Outcome, ignore_interrupts, outcomes
+from course_utils.workers import MOST_WORKERS, Outcome, ignore_interrupts, outcomes
 
 Run = tuple[Any, ...]  # the value of each setting, then the seed
 GRID_LIMIT = 10_000  # runs behind a lab: hours of `make data`, and as much as a file should hold
+KEPT_NAMES = ("run", "seed", "stored")  # of what `sweep` adds to its settings
 # `isolated` seeds generators that the threads of a process share: its runs take turns. Of one
 # thread's nested runs none waits for the other.
 ONE_AT_A_TIME = threading.RLock()
@@ -101,11 +102,13 @@ def sweep(
     runs = [(*point, seed) for seed in seeds for point in itertools.product(*grid.values())]
     trained = _train(experiment, list(grid), [run for run in runs if run not in found], workers)
     result = _assemble({run: data for run, (data, _) in trained.items()} | found, grid, seeds)
-    result.coords["stored"] = ("seed", [any(run[-1] == seed for run in found) for seed in seeds])
+    from_store = {run[-1] for run in found}
+    result.coords["stored"] = ("seed", [seed in from_store for seed in seeds])
     result.attrs = {
         "settings": list(grid),
         "name": name or "",
         "changed": changed,
+        "partly_stored": sorted(from_store & {run[-1] for run in runs if run not in found}),
         "runs": len(trained),
         "missing": len(runs) - len(trained) - len(found),
         "cpu_seconds": sum(seconds for _, seconds in trained.values()),
@@ -133,18 +136,21 @@ def stored_grid(
     -------
     Dataset with a dimension for each setting and those of the experiment. ``attrs["origin"]`` is
     "stored", or "original" if the experiment is no longer the one that made the curves, or
-    "missing", and then every curve is empty.
+    "missing" if none are stored of this seed and these settings, and then there is no curve.
 
     Raises
     ------
     TypeError, ValueError
-        If the grid does not fit the experiment.
+        If the grid does not fit the experiment, or another argument is not of its type.
     """
-    grid = _checked_grid(experiment, grid, [seed], limit=GRID_LIMIT)
+    if workers is not None:
+        workers = whole_number("workers", workers, 1, MOST_WORKERS)
+    grid = _checked_grid(experiment, grid, [check_seed(seed)], limit=GRID_LIMIT)
     if mode() == "data":
         sweep(experiment, grid, [seed], name=name, workers=workers, limit=GRID_LIMIT)
     original = _stored(name)
-    if original is None:
+    settings = set(store.settings_of(original)) if original is not None else None
+    if settings != set(grid) or seed not in original["seed"].values:
         empty = xr.Dataset(coords={**grid, "seed": seed})
         return empty.assign_attrs(settings=list(grid), origin="missing")
     runs = original.sel(seed=seed).reindex(grid)
@@ -164,16 +170,18 @@ def describe(runs: xr.Dataset) -> str:
         raise TypeError(f"runs must be what sweep returns, got a {type(runs).__name__}")
     seeds, stored = runs["seed"].values, runs["stored"].values
     here, missing, cost = (runs.attrs[key] for key in ("runs", "missing", "cpu_seconds"))
+    partly = runs.attrs["partly_stored"]
     noun = "run" if here == 1 else "runs"
     text = ["Nothing was trained here."]
     if here + missing:
-        trained = _listed(seeds[~stored])
+        trained = _listed(seeds[~stored | np.isin(seeds, partly)])
         text = [f"{here} {noun} trained here (seed {trained}), {cost:.0f} CPU seconds."]
     if missing:
         text.append(f"Not finished: {missing} of {missing + here}; they are NaN.")
     if stored.any():
         come = "Seeds {} come" if stored.sum() > 1 else "Seed {} comes"
-        text.append(f"{come.format(_listed(seeds[stored]))} from the store.")
+        but = ", but for settings that it lacks" if partly else ""
+        text.append(f"{come.format(_listed(seeds[stored]))} from the store{but}.")
     difference = runs.attrs["difference"]
     if runs.attrs["changed"]:
         text.append(
@@ -234,6 +242,10 @@ def _setting_values(key: str, values: Any) -> list[Any]:
     for value in listed:
         if not isinstance(value, bool | int | float | str):
             raise TypeError(f"setting {key!r}: expected numbers or strings, got {value!r}")
+    if any(value != value for value in listed):
+        raise ValueError(f"setting {key!r} must not be NaN, which labels nothing: {listed}")
+    if len({isinstance(value, str) for value in listed}) > 1:
+        raise TypeError(f"setting {key!r} must be all numbers or all strings, got {listed}")
     if len(set(listed)) != len(listed):
         raise ValueError(f"setting {key!r} has a value twice: {listed}")
     return listed
@@ -248,7 +260,9 @@ def _checked_grid(
     if not isinstance(grid, Mapping):
         raise TypeError(f"grid must be a dict of settings and their values, got {grid!r}")
     if not grid:
-        raise ValueError("the grid is empty: name at least one setting and its values")
+        raise ValueError("the grid is empty: it needs at least one setting and its values")
+    if kept := grid.keys() & set(KEPT_NAMES):
+        raise ValueError(f"no setting may be called {min(kept)!r}: the result uses that name")
     grid = {key: _setting_values(key, values) for key, values in grid.items()}
     try:
         inspect.signature(experiment).bind(**dict.fromkeys(grid), seed=0)
@@ -351,6 +365,11 @@ def _one_run(experiment: Experiment, settings: list[str], run: Run) -> Outcome:
                     f"the experiment must return a Dataset or a dict of numbers, got {values!r}"
                 )
             outcome = values if isinstance(values, xr.Dataset) else xr.Dataset(values)
+            if taken := {*settings, *KEPT_NAMES} & {*outcome.variables, *outcome.dims}:
+                raise ValueError(
+                    f"the experiment must not return anything called {min(taken)!r}, which is "
+                    f"the name of a setting or of what sweep adds"
+                )
         except Exception as error:
             outcome = error
         return run, outcome, time.process_time() - started

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,6 +26,7 @@ Measure = Callable[[nn.Module, Tensor, Tensor], Tensor | float]
 
 MOST_STEPS = 10_000_000  # their losses are kept in memory
 CHECK_EVERY = 25  # steps between two looks at the losses: rare enough to cost nothing
+KEPT_NAMES = ("reported_loss", "diverged_at", "steps_done", "step", "measured_step")
 REDRAW_SECONDS = 0.3  # about three pictures a second: more would slow the training down
 
 _watcher: ContextVar[Callable[[xr.Dataset], None] | None] = ContextVar("watcher", default=None)
@@ -70,7 +72,8 @@ def train(
         Yields (inputs, targets). A list or a DataLoader starts again when it ends.
     loss
         ``loss(model, inputs, targets)``: a scalar, called data_loss in the result, or a dict of
-        named scalars. Their sum is minimised; a term that is only to be reported is detached.
+        named scalars, the same ones in every step. Their sum is minimised; a term that is only to
+        be reported is detached.
     measure
         Named functions ``f(model, inputs, targets)`` that return a number or a 1-d tensor, called
         every `every` steps after the backward pass and before the optimiser's step. They must
@@ -88,7 +91,8 @@ def train(
     Raises
     ------
     TypeError, ValueError
-        If an argument, or what `loss` or `batches` return, is not of this form.
+        If an argument, or what `loss`, `measure` or `batches` return, is not of this form. An
+        error that `loss` itself raises says in a note what the batch was.
     """
     instance("model", model, nn.Module, "a torch.nn.Module")
     instance("batches", batches, Iterable, "a list, say, of (inputs, targets)")
@@ -100,9 +104,16 @@ def train(
     stream = _endless(batches)
     try:
         for step in range(steps):
-            batch = next(stream)
-            terms = _terms(loss(model, *batch))
+            batch = _pair(next(stream))
+            try:
+                value = loss(model, *batch)
+            except Exception as error:
+                error.add_note(_situation(step, model, batch))
+                raise
+            terms = _terms(value)
             total = sum(terms.values())
+            if not total.requires_grad:
+                raise ValueError("loss must depend on the model's parameters; its sum has no graph")
             optimizer.zero_grad()
             total.backward()
             record.add(step, terms, total, model, batch)
@@ -133,18 +144,18 @@ class _Record:
         self, step: int, terms: Terms, total: Tensor, model: nn.Module, batch: tuple[Tensor, ...]
     ) -> None:
         """Keep the losses of `step`, and the measures if it is their turn."""
-        self.names = self.names or (*terms, "reported_loss")
+        names = (*terms, "reported_loss")
+        if names != (self.names or names):
+            raise ValueError(f"loss must return the same terms as before, {self.names}: {names}")
+        self.names = names
         self.terms.append((*(term.detach() for term in terms.values()), total.detach()))
         if self.measure and step % self.every == 0:
             with torch.random.fork_rng():  # a measure that draws must not change a run
                 for name, function in self.measure.items():
-                    value = torch.as_tensor(function(model, *batch)).detach().float()
-                    if value.ndim > 1:
-                        raise ValueError(
-                            f"measure {name!r} must return a number or a 1-d tensor, "
-                            f"got shape {tuple(value.shape)}"
-                        )
-                    self.measured.setdefault(name, []).append(value.cpu())
+                    if name in names:
+                        raise ValueError(f"measure {name!r} has the name of a loss: rename it")
+                    value = _measured(name, function(model, *batch))
+                    self.measured.setdefault(name, []).append(value)
 
     def reported(self) -> np.ndarray:
         """Reported losses so far, shape (steps so far,)."""
@@ -190,13 +201,50 @@ def _terms(value: Tensor | Terms) -> Terms:
     terms = {"data_loss": value} if isinstance(value, Tensor) else value
     if not isinstance(terms, dict) or not terms:
         raise TypeError(f"loss must return a scalar tensor or a dict of them, got {value!r}")
-    if "reported_loss" in terms:
-        raise ValueError("loss term 'reported_loss': that name is kept for the sum of the terms")
     for name, term in terms.items():
+        if name in KEPT_NAMES:
+            raise ValueError(f"loss term {name!r}: the result uses that name; choose another one")
         if not isinstance(term, Tensor) or term.ndim:
             shape = tuple(term.shape) if isinstance(term, Tensor) else type(term).__name__
             raise ValueError(f"loss term {name!r} must be a scalar tensor, got {shape}")
     return terms
+
+
+def _measured(name: str, value: object) -> Tensor:
+    """What a measure returned, as a float tensor on the CPU."""
+    try:
+        value = torch.as_tensor(value).detach().float().cpu()
+    except (TypeError, ValueError, RuntimeError):
+        raise TypeError(
+            f"measure {name!r} must return a number or a 1-d tensor, got {value!r:.80}"
+        ) from None
+    if value.ndim > 1:
+        raise ValueError(
+            f"measure {name!r} must return a number or a 1-d tensor, got shape {tuple(value.shape)}"
+        )
+    return value
+
+
+def _pair(batch: Any) -> tuple[Tensor, Tensor]:
+    """What `batches` yielded, if that is two things."""
+    if not isinstance(batch, tuple | list) or len(batch) != 2:
+        raise TypeError(f"batches must yield pairs (inputs, targets), got {batch!r:.80}")
+    return batch
+
+
+def _situation(step: int, model: nn.Module, batch: tuple[Any, Any]) -> str:
+    """Where an error of the loss came from, for who has to look for it."""
+    inputs, targets = (
+        f"{part.dtype} {tuple(part.shape)} on {part.device}"
+        if isinstance(part, Tensor)
+        else f"a {type(part).__name__}"
+        for part in batch
+    )
+    devices = sorted({str(parameter.device) for parameter in model.parameters()})
+    return (
+        f"raised by loss(model, inputs, targets) at step {step}; inputs: {inputs}; "
+        f"targets: {targets}; the model is on {', '.join(devices) or 'no device'}"
+    )
 
 
 def _endless(batches: Iterable[tuple[Tensor, Tensor]]) -> Iterator[tuple[Tensor, Tensor]]:
@@ -225,3 +273,5 @@ def _check_arguments(loss, optimizer, steps, measure, every) -> None:
                 f"measure {name!r} must be a function of model, inputs and targets, "
                 f"got {function!r}"
             )
+        if name in KEPT_NAMES:
+            raise ValueError(f"measure {name!r}: the result uses that name; choose another one")

@@ -16,6 +16,7 @@ import joblib
 import pytest
 import torch
 
+from course_utils import files, store
 from course_utils.sweeps import sweep
 
 SEED = 1  # of short runs: not the one of the warm-up
@@ -106,10 +107,10 @@ def canned(monkeypatch, tmp_path):
     """A function that runs the benchmark's main over given (seconds, early, final) of one run."""
     monkeypatch.setattr(bench, "matrix_rate", lambda threads: threads * 1e9)
 
-    def run(capsys, **figures):
+    def run(capsys, stop=KeyboardInterrupt, **figures):
         def one_run(name, workload, options):
             if not figures[name]:
-                raise KeyboardInterrupt
+                raise stop
             seconds, early, final = figures[name].pop(0)
             cost = {"seconds": seconds, "cpu_seconds": 2 * seconds, "peak_mb": 300.0}
             ends = [[1.0, 0.5]] * 2 + [[early, final]] * 2  # two settings, two seeds
@@ -146,6 +147,44 @@ def test_ctrl_c_leaves_the_repetitions_that_are_whole(canned, capsys, monkeypatc
     (tmp_path / "bench.json").unlink()
     status, printed = canned(capsys, sweep=[(2.0, 1.0, 0.5)], bare=[])
     assert status == 130 and not (tmp_path / "bench.json").exists()
+
+
+def test_a_contestant_that_fails_takes_no_whole_repetition_with_it(canned, capsys, monkeypatch):
+    monkeypatch.setitem(bench.QUICK, "repetitions", 3)
+    killed = subprocess.CalledProcessError(-9, "bare")
+    figures = {"sweep": [(2.0, 1.0, 0.5)] * 2, "bare": [(1.0, 1.0, 0.5)]}
+    status, printed = canned(capsys, killed, **figures)
+    assert status == 0 and "median of 1" in printed
+    status, printed = canned(capsys, killed, sweep=[(2.0, 1.0, 0.5)], bare=[])
+    assert status == 1 and "SIGKILL; nothing is written" in printed.replace(".;", ";")
+
+
+def test_losses_that_drift_in_a_later_repetition_are_seen(canned, capsys, monkeypatch):
+    monkeypatch.setitem(bench.QUICK, "repetitions", 2)
+    figures = {"sweep": [(2.0, 1.0, 0.5)] * 2, "bare": [(1.0, 1.0, 0.5), (1.0, 1.02, 0.5)]}
+    status, printed = canned(capsys, **figures)
+    assert status == 1 and printed.count("NOT THE SAME") == 1
+
+
+def test_figures_that_cannot_be_kept_are_printed(canned, capsys, monkeypatch, tmp_path):
+    def full(path, content):
+        raise files.WriteError(f"{path} could not be written: No space left on device")
+
+    monkeypatch.setattr(files, "write", full)
+    status, printed = canned(capsys, sweep=[(2.0, 1.0, 0.5)])
+    assert status == 1 and "| sweep | 2.0 | 1.00 |" in printed
+    assert "bench.json could not be written: No space left" in printed
+
+
+def test_a_stored_result_that_cannot_be_read_is_named_before_the_hour(
+    canned, capsys, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(store, "store_folder", lambda: tmp_path)
+    status, printed = canned(capsys, sweep=[(2.0, 1.0, 0.5)])
+    assert status == 0, "without it the losses are compared with each other"
+    (tmp_path / "02_depths.nc").write_bytes(b"CDF")
+    status, printed = canned(capsys, sweep=[])
+    assert status == 1 and "02_depths.nc is not a readable stored result" in printed
 
 
 def test_a_peer_that_is_not_installed_is_left_out(canned, capsys, monkeypatch):

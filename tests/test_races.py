@@ -28,6 +28,7 @@ def test_a_single_low_loss_is_not_there_and_a_run_that_never_is_counts_as_infini
     assert math.isinf(steps_to(curve(1, 0, 1, 1, 1), 0.4, window=2))
     assert math.isinf(steps_to(curve(1, 1, np.nan, np.nan), 0.5, window=2))
     assert math.isinf(steps_to(curve(0, 0), 0.5, window=3)), "shorter than the window"
+    assert math.isinf(steps_to(curve(0, 0), 0.5, window=10**12)), "and at no price in memory"
 
 
 def test_steps_to_keeps_the_other_dimensions():
@@ -35,8 +36,9 @@ def test_steps_to_keeps_the_other_dimensions():
     found = steps_to(runs, 0.0, window=2)
     assert found.dims == ("seed",)
     assert found.values.tolist() == [2.0, math.inf]
-    with pytest.raises(ValueError, match="must have a dimension 'step'"):
-        steps_to(runs.rename(step="time"), 0.0)
+    for wrong in (runs.rename(step="time"), runs.isel(step=slice(0))):
+        with pytest.raises(ValueError, match="must have a dimension 'step', not empty"):
+            steps_to(wrong, 0.0)
 
 
 def squares(model, inputs, targets):
@@ -54,6 +56,13 @@ def test_flops_are_three_times_those_of_the_forward_pass():
     assert flops(nn.Linear(3, 5), 7, 3) == 3 * (2 * 7 * 3 * 5)
     depthwise = nn.Conv2d(4, 4, 3, padding=1, groups=4)
     assert flops(depthwise, 2, 4, 6, 6) == 3 * (2 * 2 * 4 * 9 * 36)
+
+
+def test_a_large_race_says_how_to_have_it():
+    racers = {"a": lambda: nn.Linear(3, 1), "b": lambda: nn.Linear(3, 1)}
+    data = lambda seed: [(torch.ones(4, 3), torch.ones(4, 1))]  # noqa: E731
+    with pytest.raises(ValueError, match="10 runs are more than limit=9; pass limit=10"):
+        race(racers, data, squares, 0.1, [0.1], range(5), limit=9)
 
 
 def test_counting_leaves_the_model_and_the_random_state_alone():

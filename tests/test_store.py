@@ -239,6 +239,11 @@ def test_what_the_store_lacks_is_trained(notebook, folder, monkeypatch):
     runs = sweep(notebook(), {"width": [3, 5]}, [0, 1, 9], name="toy", workers=1)
     assert runs.attrs["runs"] == 5, "seed 0 twice, seed 1 at width 5, seed 9 twice"
     assert not runs["value"].isnull().any()
+    text = describe(runs)
+    assert "5 runs trained here (seed 0, 1, 9)" in text, text
+    assert "Seed 1 comes from the store, but for settings that it lacks." in text, text
+    runs = sweep(notebook(), {"width": [3, 5]}, name="toy", live=False, workers=1)
+    assert "5 runs trained here (seed 0-4)" in describe(runs)
 
 
 def test_a_difference_from_the_stored_run_is_stated(notebook, folder, monkeypatch):
@@ -330,6 +335,13 @@ def test_the_grid_behind_a_lab(notebook, folder, monkeypatch):
     again = stored_grid(notebook(), grid, "lab")
     assert again.attrs["origin"] == "stored" and again["value"].dims == ("width",)
     np.testing.assert_array_equal(fresh["value"], again["value"])
+    assert stored_grid(notebook(), grid, "lab", seed=1).attrs["origin"] == "missing"
+
+    def deeper(width, depth, seed):
+        return {"value": width * depth}
+
+    more = stored_grid(deeper, {**grid, "depth": [1]}, "lab")
+    assert more.attrs["origin"] == "missing" and more.attrs["settings"] == ["width", "depth"]
     edited = stored_grid(notebook(*EDITS["a class"]), grid, "lab")
     assert edited.attrs["origin"] == "original"
     assert store.matches(notebook(), again) and not store.matches(notebook("0.1", "0.3"), again)

@@ -186,6 +186,18 @@ def test_an_interrupt_keeps_what_is_finished(tmp_path, whole_group):
         ({"grid": {"width": 4}}, TypeError, "'width' needs a list of values, got 4"),
         ({"grid": {"width": "48"}}, TypeError, "'width' needs a list of values, got '48'"),
         ({"grid": {"width": [4, 4]}}, ValueError, "'width' has a value twice"),
+        ({"grid": {"width": [2.0, float("nan")]}}, ValueError, "'width' must not be NaN"),
+        ({"grid": {"width": [2, "two"]}}, TypeError, "'width' must be all numbers or all strings"),
+        ({"experiment": lambda run, seed: {"y": 1}, "grid": {"run": [1]}}, ValueError, "'run'"),
+        (
+            {
+                "experiment": lambda step, seed: xr.Dataset({"y": ("step", [1.0])}),
+                "grid": {"step": [1, 2]},
+            },
+            ValueError,
+            "anything called 'step'",
+        ),
+        ({"experiment": lambda width, seed: {"seed": seed}}, ValueError, "called 'seed'"),
         ({"grid": {"width": [[4]]}}, TypeError, "expected numbers or strings"),
         ({"grid": {"depth": [1]}}, TypeError, r"takes \(width, seed\)"),
         ({"seeds": []}, ValueError, "seeds must be distinct, at least one"),

@@ -15,6 +15,8 @@ import pytest
 import replicate
 import run_notebooks
 
+from course_utils import files, store
+
 # A stand-in for course_utils.claims that needs no torch: two claims about the seeds of the run.
 # "small" holds for seeds below 100; the other one always holds.
 CLAIMS = """import json, os, pathlib
@@ -149,7 +151,7 @@ def test_refresh_writes_nothing_after_a_failure(notebook, call):
 def test_verify_compares_outputs_and_claims(notebook, call, tmp_path):
     path = notebook("01_good", "# Good", CLAIMS, "report('01_good')")
     call(run_notebooks.main, "refresh")
-    old = tmp_path / "build" / "claims" / "01_other.json"
+    old = tmp_path / "build" / "claims" / "verify" / "01_other.json"
     old.parent.mkdir(parents=True)
     old.write_text("[]")
     status, printed = call(run_notebooks.main, "verify")
@@ -184,6 +186,40 @@ def test_replicate_counts_per_claim(notebook, call, tmp_path):
     assert written in printed and "4 seeds, 98 to 101; torch 1.0" in written
 
 
+def test_seeds_are_listed_as_ranges(notebook, call):
+    notebook("01_good", "# Good", CLAIMS, "report('01_good')")
+    assert "4 seeds, 3, 5 to 6, 80; torch" in call(replicate.main, "--seeds", "3,5,6,80")[1]
+
+
+@pytest.mark.parametrize(
+    "main, arguments", [(replicate.main, ["--seeds", "1"]), (arithmetic.main, ["--machines"])]
+)
+def test_what_cannot_be_read_or_written_is_named(notebook, call, tmp_path, monkeypatch, main,
+                                                 arguments):  # fmt: skip
+    notebook("01_good", "# Good", CLAIMS, "report('01_good')")
+    call(replicate.main, "--seeds", "1")
+    (tmp_path / "build" / "arithmetic" / "stored").mkdir(parents=True)
+
+    def full(path, content):
+        raise files.WriteError(f"{path} could not be written: No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "write", full)
+        status, printed = call(main, *arguments)
+    assert status == 1 and "could not be written: No space left on device" in printed
+    monkeypatch.setattr(store, "store_folder", lambda: tmp_path)
+    (tmp_path / "01_toy.nc").write_bytes(b"CDF")
+    status, printed = call(main, *arguments)
+    assert status == 1 and "01_toy.nc is not a readable stored result" in printed
+
+
+def test_a_damaged_record_is_named(notebook, tmp_path):
+    path = notebook("01_good", "# Good", "report('01_good')")
+    (tmp_path / "01_good.json").write_text("[{")
+    records, (problem,) = execution.read_records(tmp_path, path)
+    assert records == [] and "01_good.json is damaged" in problem.message
+
+
 @pytest.mark.parametrize(
     "at_least, held, short",
     [(1.0, 99, False), (1.0, 98, True), (0.8, 80, False), (0.8, 79, True)],
@@ -204,8 +240,10 @@ def test_replicate_goes_on_with_what_is_missing(notebook, call, tmp_path):
     call(replicate.main, "--seeds", "1-7", "--workers", "1")
     (kept / "3.json").unlink()
     (kept / "4.json").write_text("{")  # by somebody else: our own are whole or not there
+    (kept / "6.json").write_text("[]")
+    (kept / "7.json").write_text("{}")
     status, printed = call(replicate.main, "--seeds", "1-7", "--workers", "1")
-    assert ran.read_text().split() == ["1,2,3,4,5", "6,7", "3,4"]
+    assert ran.read_text().split() == ["1,2,3,4,5", "6,7", "3,4,6,7"]
     assert status == 0 and "| small | 7/7 |" in printed
     notebook("01_good", "# Better", CLAIMS, LOGS, "report('01_good')")  # words do not count
     call(replicate.main, "--seeds", "1-7", "--workers", "1")
@@ -252,6 +290,11 @@ def test_arithmetic_says_what_moved_and_what_fell(notebook, call, tmp_path):
     status, printed = call(arithmetic.main, "--seeds", "0-4", *machines)
     assert status == 0 and "| stored | 01_moving | 5 | 2 | 2 | 0 |  |" in printed
     assert "| no-vectors-1-thread | 01_moving | 5 | 2 | 2 | 2 | small 2.1%, whole 0.0% |" in printed
+    shutil.copytree(tmp_path / "build" / "arithmetic" / "stored", tmp_path / "aside")
+    shutil.rmtree(tmp_path / "build" / "arithmetic" / "stored")
+    alone = call(arithmetic.main, "--machines", "no-vectors-1-thread")[1]
+    assert "| no-vectors-1-thread | 01_moving | 5 | 2 | 2 | - |  |" in alone, "nothing to compare"
+    shutil.copytree(tmp_path / "aside", tmp_path / "build" / "arithmetic" / "stored")
     other = tmp_path / "build" / "arithmetic" / "torch-1.0"  # computed in another environment
     shutil.copytree(other.with_name("stored"), other)
     assert "| torch-1.0 |" in call(arithmetic.main, "--machines")[1]

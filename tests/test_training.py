@@ -1,5 +1,7 @@
 """The training loop against hand-written ones: same numbers, clear errors, early ends."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -129,6 +131,37 @@ def test_a_watcher_sees_the_end_even_of_an_interrupted_run():
     assert not seen, "outside the block nobody watches"
 
 
+def test_the_terms_of_a_loss_stay_the_same():
+    def changing(model, inputs, targets):
+        name = "first" if not changing.calls else "second"
+        changing.calls += 1
+        return {name: squared_error(model, inputs, targets)}
+
+    changing.calls = 0
+    model, inputs, targets = regression()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with pytest.raises(ValueError, match="same terms as before, .*first.*second"):
+        train(model, [(inputs, targets)], changing, optimizer, 3)
+
+
+@pytest.mark.parametrize(
+    ("batch", "words"),
+    [
+        (
+            (torch.ones(4, 99), torch.ones(4, 1)),
+            r"at step 0; inputs: torch.float32 \(4, 99\) on cpu",
+        ),
+        ((torch.ones(4, 99, device="meta"), None), "on meta; targets: a NoneType; the model is on"),
+    ],
+)
+def test_an_error_within_the_loss_says_what_the_batch_was(batch, words):
+    model, _, _ = regression()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with pytest.raises(RuntimeError) as caught:
+        train(model, [batch], squared_error, optimizer, 3)
+    assert re.search(words, "\n".join(caught.value.__notes__)), caught.value.__notes__
+
+
 def test_batches_start_again_and_an_exhausted_iterator_is_an_error():
     model, inputs, targets = regression()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
@@ -153,7 +186,14 @@ def test_batches_start_again_and_an_exhausted_iterator_is_an_error():
         ({"loss": lambda m, x, y: m(x)}, ValueError, "'data_loss' must be a scalar tensor"),
         ({"loss": lambda m, x, y: 1.0}, TypeError, "loss must return a scalar tensor or a dict"),
         ({"measure": {"w": lambda m, x, y: m[0].weight}}, ValueError, "measure 'w' must return"),
+        ({"measure": {"w": lambda m, x, y: "big"}}, TypeError, "measure 'w' must return a number"),
+        ({"measure": {"data_loss": lambda m, x, y: 1.0}}, ValueError, "the name of a loss"),
+        ({"measure": {"steps_done": lambda m, x, y: 1.0}}, ValueError, "measure 'steps_done'"),
         ({"loss": lambda m, x, y: {"reported_loss": m(x).sum()}}, ValueError, "reported_loss"),
+        ({"loss": lambda m, x, y: {"diverged_at": m(x).sum()}}, ValueError, "'diverged_at'"),
+        ({"loss": lambda m, x, y: m(x).sum().detach()}, ValueError, "no graph"),
+        ({"batches": [3]}, TypeError, "batches must yield pairs .*, got 3"),
+        ({"batches": [(torch.ones(2), torch.ones(2), 1)]}, TypeError, "batches must yield pairs"),
     ],
 )
 def test_bad_input_is_named(change, error, words):

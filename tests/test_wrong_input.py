@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import torch
 import xarray as xr
-from lab_example import experiment, stored_example
+from lab_example import GRID, experiment, stored_example
 from matplotlib.figure import Figure
 from torch import nn
 
@@ -249,6 +249,17 @@ TABLE: list[tuple[Callable, dict[str, Any], dict[str, Kinds]]] = [
         },
         {"full": FLAG, "live": FLAG, "workers": {"huge": [10**6]}},
     ),
+    (
+        sweeps.stored_grid,
+        {"experiment": experiment, "grid": GRID, "name": "toy"},
+        {
+            "experiment": FUNCTION,
+            "grid": LIST | {"empty": [{}]},
+            "name": TEXT | {"a path": ["../toy"]},
+            "seed": SEED,
+            "workers": {"wrong type": ["two", 1.5], "negative": [-1], "huge": [10**6]},
+        },
+    ),
     (sweeps.describe, {"runs": runs()}, {"runs": DATASET}),
     (sweeps.original_runs, {"runs": runs()}, {"runs": {"wrong type": [3, None, {}]}}),
     (
@@ -275,7 +286,7 @@ TABLE += [
             "seed": SEED,
             "examples": WHOLE | {"huge": [10**9, 10**30]},
             "size": WHOLE | {"huge": [10**4]},
-            "noise": {"huge": [INF]},
+            "noise": {"huge": [INF, 1e38]},
         },
     ),
     (
@@ -290,7 +301,7 @@ TABLE += [
             "seed": SEED,
             "examples": WHOLE | {"huge": [10**9]},
             "size": WHOLE | {"huge": [10**5]},
-            "contrast": {"NaN": [NAN], "huge": [INF]},
+            "contrast": SIZE | {"huge": [INF, 1e3]},
         },
     ),
     (
@@ -334,7 +345,7 @@ TABLE += [
                 "empty": [torch.ones(0, 3)],
             },
             "scheme": {"unknown": ["he", 3, None]},
-            "fixed_std": SIZE,
+            "fixed_std": SIZE | {"huge": [INF, 1e200]},
         },
     ),  # fmt: skip
     (
@@ -356,7 +367,7 @@ TABLE += [
         {"model": NET, "strength": 1.0},
         {
             "model": {"wrong type": ["net", None]},
-            "strength": {"wrong type": ["much", None]},
+            "strength": SIZE,
             "norm": {"unknown": ["l3"]},
         },
     ),
@@ -414,6 +425,7 @@ TABLE += [
             "steps": WHOLE,
             "window": WHOLE | {"huge": [201]},
             "workers": {"wrong type": ["2", 1.5], "negative": [-1]},
+            "limit": {"wrong type": ["2", 1.5], "negative": [-1]},
         },
     ),
     (races.judge, {"runs": runs()}, {"runs": DATASET}),
@@ -422,7 +434,11 @@ TABLE += [
         {"text": "0-4"},
         {"text": {"wrong type": [3, None]}},
     ),
-    (seeds_from, {"seeds": "0-4"}, {"seeds": {"empty": [""], "huge": ["0-10000", "4294967296"]}}),
+    (
+        seeds_from,
+        {"seeds": "0-4"},
+        {"seeds": {"empty": [""], "huge": ["0-10000", "4294967296", "0-9999,10000-19999"]}},
+    ),
     (reproducibility.check_seed, {"seed": 0}, {"seed": SEED}),
     (entered(reproducibility.isolated), {"seed": 0}, {"seed": SEED}),
     (entered(training.watch), {}, {"callback": FUNCTION}),
@@ -509,7 +525,6 @@ EXCEPTIONS = {
     "predictions.Predictions": "what it holds, not for readers to give",
     "store.differences.experiment": "fingerprint says what it cannot compare",
     "store.matches": "says False of whatever is not a stored result",
-    "sweeps.stored_grid": "the checks of sweep and store",
     "datasets.Examples": "a record; batches checks",
     "datasets.load.name": "test_datasets.test_load_names_the_data_sets_there_are",
     "measures.by_layer.targets": "go to the loss function alone, as they are",

@@ -1,7 +1,9 @@
 """Judges every claim with other machines' arithmetic: python tools/arithmetic.py [--notebooks 01]
 
 Without vector instructions sums are taken in another order, so that digits move, as they do on
-another processor. Claims may not fall, and how far they moved is measured from the stored results.
+another processor. Claims may not fall, and how far they moved is measured from the stored results
+(of which a reader's run trains one seed in five anew; on a processor like the one that made them
+it comes out the same).
 The seeds' values are kept in build/arithmetic/; what another environment computed there
 (`tools/replicate.py --seeds 0-4 --build build/arithmetic/NAME` under another version of torch, say)
 is compared as well. After Ctrl-C the same command goes on.
@@ -17,6 +19,7 @@ from execution import Problem, add_folders
 from replicate import chosen, counts, finished, replicate, source
 
 from course_utils import files
+from course_utils.store import StoreError
 
 NO_VECTORS = {"ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "SSE41"}
 MACHINES = {  # the environment of the kernels; a run itself always has one thread
@@ -73,7 +76,7 @@ def table(paths: Sequence[Path], seeds: Sequence[int], build: Path) -> tuple[lis
             held = sum(not row["short"] for row in rows)
             most = sorted(shares, key=shares.get, reverse=True)[:3]
             words = ", ".join(f"{claim} {shares[claim]:.1%}" for claim in most if shares[claim])
-            changed = sum(share > 0 for share in shares.values())
+            changed = sum(share > 0 for share in shares.values()) if same else "-"
             cells = [machine.name, path.stem, len(found), len(rows), held, changed, words]
             lines.append(f"| {' | '.join(map(str, cells))} |")
             problems += [
@@ -99,12 +102,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ValueError, files.WriteError) as error:
         parser.error(str(error))
     build, problems = options.build / "arithmetic", []
-    for machine in options.machines:
-        kept = build / machine
-        problems += replicate(paths, seeds, kept, options.workers, MACHINES[machine])
-    lines, fallen = table(paths, seeds, build)
-    print("\n".join(lines))
-    files.write(build.with_suffix(".md"), "\n".join(lines) + "\n")
+    try:
+        for machine in options.machines:
+            kept = build / machine
+            problems += replicate(paths, seeds, kept, options.workers, MACHINES[machine])
+        lines, fallen = table(paths, seeds, build)
+        print("\n".join(lines))
+        files.write(build.with_suffix(".md"), "\n".join(lines) + "\n")
+    except KeyboardInterrupt:
+        print("\narithmetic: interrupted; the same command goes on where this one stopped")
+        return 130
+    except (StoreError, files.WriteError) as error:
+        print(f"\narithmetic: FAILED: {error}")
+        return 1
     if problems + fallen:
         print("\narithmetic: FAILED", *(f"  {one}" for one in problems + fallen), sep="\n")
         return 1

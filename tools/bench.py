@@ -6,7 +6,7 @@ Every contestant trains the same networks on the same batches from the same star
 losses agree, with each other and with the stored results, is checked. Each runs in a process of
 its own, in turn (A B C A B C ...), so that a slow minute of the machine hits all alike; the table
 shows medians. What is timed is said in bench_contestants.py. build/bench.json keeps everything;
-after Ctrl-C, that of the repetitions that are whole.
+after Ctrl-C, or when a contestant fails, that of the repetitions that are whole.
 
 Run it on an idle machine: the column "others" says what share of its cores did something else.
 """
@@ -24,7 +24,7 @@ from statistics import median
 import numpy as np
 from bench_contestants import CONTESTANTS, ONLY, PEERS
 from bench_experiments import ROOT, WORKLOADS, ends_of_runs, make_workload
-from bench_measuring import matrix_rate, measured
+from bench_measuring import keep, matrix_rate, measured
 from execution import environment
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -71,7 +71,9 @@ def stored_ends(name: str, options: argparse.Namespace) -> Ends | None:
     """First and last losses in the course's store, if it has these seeds at full length."""
     workload, seeds = make_workload(name), parse_seeds(options.seeds)
     stored = store.load(workload.name)
-    if options.steps or options.values or not set(seeds) <= set(stored["seed"].values.tolist()):
+    if stored is None or options.steps or options.values:
+        return None
+    if not set(seeds) <= set(stored["seed"].values.tolist()):
         return None
     return ends_of_runs(stored.sel(seed=seeds), workload)
 
@@ -91,9 +93,9 @@ def apart(found: Ends, expected: Ends, seeds: int) -> tuple[float, float]:
 
 
 def row(runs: list[dict], expected: Ends, work: int, rate: float, seeds: int) -> dict:
-    """Medians over repetitions of one contestant, and how far its losses are from `expected`."""
+    """Medians over repetitions of one contestant; how far its losses ever are from `expected`."""
     middle = {key: median(run[key] for run in runs) for key in ("seconds", "cpu_seconds")}
-    early, final = apart(runs[0]["ends"], expected, seeds)
+    early, final = np.max([apart(run["ends"], expected, seeds) for run in runs], axis=0).tolist()
     return middle | {
         "peak_mb": max(run["peak_mb"] for run in runs),
         "others": max(run["others"] for run in runs),
@@ -125,7 +127,10 @@ def table(rows: dict[str, dict]) -> str:
 
 
 def repeated(options: argparse.Namespace) -> list[dict[tuple[str, str], dict]]:
-    """What each (workload, contestant) took, a dict a repetition; Ctrl-C leaves the whole ones."""
+    """What each (workload, contestant) took, a dict a repetition.
+
+    Ctrl-C, or a contestant that fails, leaves the repetitions that are whole.
+    """
     jobs = [
         (name, who)
         for name in options.workloads
@@ -140,10 +145,11 @@ def repeated(options: argparse.Namespace) -> list[dict[tuple[str, str], dict]]:
                 runs[name, who] = run = one_run(who, name, options)
                 print(f"{number}: {name}, {who}: {run['seconds']:.1f} s", file=sys.stderr)
             finished.append(runs)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, subprocess.CalledProcessError) as stop:
         if not finished:
             raise
-        print("bench: interrupted; counted are the repetitions that are whole", file=sys.stderr)
+        why = "interrupted" if isinstance(stop, KeyboardInterrupt) else f"{who} failed"
+        print(f"bench: {why}; counted are the repetitions that are whole", file=sys.stderr)
     return finished
 
 
@@ -152,13 +158,14 @@ def bench(options: argparse.Namespace) -> dict:
     cores = os.cpu_count()
     rates = {"one_thread": matrix_rate(1), "all_cores": matrix_rate(cores)}
     seeds = len(parse_seeds(options.seeds))
+    stored = {name: stored_ends(name, options) for name in options.workloads}  # before the hour
     finished = repeated(options)
     results = {}
     for name in options.workloads:
         contestants = [who for where, who in finished[0] if where == name]
         of_name = {who: [runs[name, who] for runs in finished] for who in contestants}
         first = OURS if OURS in of_name else next(iter(of_name))
-        expected = stored_ends(name, options) or of_name[first][0]["ends"]
+        expected = stored[name] or of_name[first][0]["ends"]
         work = operations(name, options)
         results[name] = {
             who: row(found, expected, work, rates["all_cores"], seeds)
@@ -196,7 +203,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure; the status is 1 if contestants differ in what they compute, 130 if none is done."""
+    """Measure; the status is 1 if contestants fail or differ in what they compute, or if a file
+    cannot be read or written, and 130 if none is done.
+    """
     options = parse(arguments)
     missing = {who for who in options.contestants if _missing(who)}
     for who in sorted(missing):
@@ -209,8 +218,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\nbench: interrupted before one repetition was whole; nothing is written")
         return 130
-    file = options.build / "bench.json"
-    files.write(file, json.dumps(result, indent=1) + "\n")
+    except (subprocess.CalledProcessError, store.StoreError) as error:
+        print(f"\nbench: {error}; nothing is written")
+        return 1
     rates = " and ".join(f"{rate / 1e9:.0f}" for rate in result["matrix_rate"].values())
     print(f"{result['provenance']}, {result['cores']} cores; "
           f"torch.mm does {rates} GFLOP/s on one thread and on all cores")  # fmt: skip
@@ -220,8 +230,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     every = [r for rows in result["results"].values() for r in rows.values()]
     if any(r["others"] > CONTESTED for r in every):
         print("\nProvisional: the machine was busy with other things as well.")
-    print(f"\nbench: {file}")
-    return 0 if all(r["same"] for r in every) else 1
+    status = keep(options.build / "bench.json", result)
+    return status or int(not all(r["same"] for r in every))
 
 
 def _missing(contestant: str) -> bool:

@@ -8,7 +8,6 @@ picture's alternative text.
 """
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Sequence
@@ -16,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 from bench_experiments import ROOT, defined
-from bench_measuring import measured
+from bench_measuring import keep, measured
 from joblib.externals.loky import get_reusable_executor
 from matplotlib.figure import Figure
 
@@ -107,12 +106,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(str(error))
     os.environ["TQDM_DISABLE"] = "1"
     found = growth(options.sizes)
-    files.write(options.build / "growth.png", png(draw(found)))
     kept = {"provenance": provenance(), "cores": os.cpu_count(), "alt": in_words(found), **found}
-    file = options.build / "growth.json"
-    files.write(file, json.dumps(kept, indent=1) + "\n")
-    print(f"{kept['alt']}\n\ngrowth: {file.with_suffix('.png')}, {file}")
-    return 0
+    print(kept["alt"])
+    status = keep(options.build / "growth.json", kept)
+    if status == 0:
+        files.write(options.build / "growth.png", png(draw(found)))
+    return status
 
 
 if __name__ == "__main__":

@@ -1,14 +1,18 @@
 """What a process and all that it started cost: CPU seconds, memory, and who else was busy."""
 
+import json
 import os
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import psutil
 import torch
+
+from course_utils import files
 
 INTERVAL = 0.25  # seconds between two looks at the memory: each look costs the observed a little
 
@@ -69,6 +73,20 @@ def memory_of_children() -> float:
             continue  # it has just ended
         total += getattr(memory, "pss", memory.uss)  # only Linux shares out what is shared
     return total / 1e6
+
+
+def keep(file: Path, results: dict) -> int:
+    """Write `results` as JSON, and say where or why not; call it when they are printed already.
+
+    The status of the tool: 0, or 1 if `file` cannot be written.
+    """
+    try:
+        files.write(file, json.dumps(results, indent=1) + "\n")
+    except files.WriteError as error:
+        print(f"\nFAILED: {error}")
+        return 1
+    print(f"\nkept in {file}")
+    return 0
 
 
 def matrix_rate(threads: int, size: int = 2048) -> float:

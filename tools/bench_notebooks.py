@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import nbformat
-from bench_measuring import Cost, measured
+from bench_measuring import Cost, keep, measured
 from execution import add_folders, environment, execute, select
 from nbformat.v4 import new_code_cell
 
@@ -131,12 +131,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(str(error))
     found = {path.stem: costs(path) for path in paths}
     kept = {"provenance": provenance(), "cores": os.cpu_count(), "notebooks": found}
-    file = options.build / "notebooks.json"
-    files.write(file, json.dumps(kept, indent=1) + "\n")
     others = max(one["others"] for one in found.values())
     print(f"{tables(found)}\n\nUp to {others:.0%} of the cores did something else meanwhile.")
-    print(f"notebooks: {file}")
-    return 0
+    return keep(options.build / "notebooks.json", kept)
 
 
 if __name__ == "__main__":

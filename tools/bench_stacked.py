@@ -1,8 +1,8 @@
 """The depth sweep's limit: all seeds of a setting as one network, in batched matrix products.
 
-It takes three to four fifths of the sweep's time, yet the course does not train so: the last
-digits of a run would depend on the runs beside it, and a reader, who trains one seed, would miss
-the store's.
+It takes less time than the sweep (README has the figures), yet the course does not train so: the
+last digits of a run would depend on the runs beside it, and a reader, who trains one seed, would
+miss the store's.
 """
 
 from typing import Any

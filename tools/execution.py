@@ -187,7 +187,10 @@ def read_records(claims: Path, run: Path) -> tuple[list[dict], list[Problem]]:
             cell.cell_type == "code" and re.search(r"\breport\(", cell.source) for cell in cells
         )
         return [], [Problem(run.stem, "", "no claim was recorded")] if silent else []
-    records = json.loads(file.read_text(encoding="utf-8"))
+    try:
+        records = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        return [], [Problem(run.stem, "", f"{file} is damaged ({error}): delete it")]
     return records, [
         Problem(
             run.stem,

@@ -25,6 +25,7 @@ from tqdm import tqdm
 
 from course_utils import files, store
 from course_utils.reproducibility import parse_seeds
+from course_utils.store import StoreError
 
 ALWAYS = 0.99  # of seeds that nobody has seen, for a claim about every seed
 TOGETHER = 5  # seeds a kernel: what a kill loses, against the half minute that figures cost each
@@ -51,7 +52,7 @@ def finished(folder: Path, made_by: str, seeds: Sequence[int]) -> dict[int, list
             kept = json.loads((folder / f"{seed}.json").read_text(encoding="utf-8"))
         except (FileNotFoundError, ValueError):  # not there, or damaged: to be run again
             continue
-        if kept["source"] == made_by:
+        if isinstance(kept, dict) and kept.get("source") == made_by:
             found[seed] = kept["claims"]
     return found
 
@@ -121,6 +122,17 @@ def holds(record: dict) -> bool:
     return value > record["bound"] if record["direction"] == "above" else value < record["bound"]
 
 
+def ranges(seeds: Sequence[int]) -> str:
+    """``"3, 5 to 8"``."""
+    runs: list[list[int]] = []
+    for seed in sorted(seeds):
+        if runs and seed == runs[-1][-1] + 1:
+            runs[-1].append(seed)
+        else:
+            runs.append([seed])
+    return ", ".join(f"{run[0]} to {run[-1]}" if len(run) > 1 else f"{run[0]}" for run in runs)
+
+
 def counts(found: dict[int, list[dict]]) -> Iterator[dict]:
     """For each claim of one notebook: how often it held, on which seeds not, whether it may."""
     by_claim: dict[str, dict[int, dict]] = {}
@@ -145,8 +157,7 @@ def table(stem: str, found: dict[int, list[dict]]) -> list[str]:
     from scipy.stats import binomtest
 
     made_with = sorted({record["versions"] for records in found.values() for record in records})
-    seeds = sorted(found)
-    lines = [f"## {stem}", "", f"{len(seeds)} seeds, {seeds[0]} to {seeds[-1]}; {made_with[0]}", ""]
+    lines = [f"## {stem}", "", f"{len(found)} seeds, {ranges(found)}; {made_with[0]}", ""]
     lines += [f"also {other}\n" for other in made_with[1:]]
     lines += ["| claim | held | 95 % interval | wanted | fell on seed |", "|---|---|---|---|---|"]
     for row in counts(found):
@@ -184,10 +195,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         problems = (
             [] if options.finished else replicate(paths, seeds, options.build, options.workers)
         )
+        return report(paths, seeds, options.build, problems)
     except KeyboardInterrupt:
         print("\nreplicate: interrupted; the same command goes on where this one stopped")
         return 130
-    return report(paths, seeds, options.build, problems)
+    except (StoreError, files.WriteError) as error:
+        print(f"\nreplicate: FAILED: {error}")
+        return 1
 
 
 def report(

@@ -37,7 +37,7 @@ WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
 def course(paths: Sequence[Path], build: Path) -> tuple[str, list[Problem]]:
     """Recompute everything and write each notebook as a page that needs no server."""
-    claims = _empty_claims(build)
+    claims = _empty_claims(build / "claims" / "course")
     problems, total = [], 0
     for path in paths:
         run = execute(path, environment("verify", claims=claims))
@@ -52,7 +52,7 @@ def course(paths: Sequence[Path], build: Path) -> tuple[str, list[Problem]]:
 
 def verify(paths: Sequence[Path], build: Path) -> tuple[str, list[Problem]]:
     """Recompute everything, let nbval compare the outputs, and look at every claim's record."""
-    claims = _empty_claims(build)
+    claims = _empty_claims(build / "claims" / "verify")
     options = f"--nbval --nbval-current-env --nbval-cell-timeout={CELL_TIMEOUT} -q".split()
     options.append(f"--color={'yes' if sys.stdout.isatty() else 'no'}")  # nbval's "auto" is "yes"
     command = [sys.executable, "-m", "pytest", *options, "-p", "no:cacheprovider", *map(str, paths)]
@@ -157,9 +157,8 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'s' * (number != 1)}"
 
 
-def _empty_claims(build: Path) -> Path:
+def _empty_claims(claims: Path) -> Path:
     """The folder of claim records, without those of an earlier run."""
-    claims = build / "claims"
     files.check_writable(claims)  # now, and not after the first notebook's minutes
     for record in claims.glob("*.json"):
         record.unlink()
