@@ -26,7 +26,7 @@ faults: $(INSTALLED) ## the longer tests: cells in any order, interrupts, 500 se
 		tests/test_faults_of_notebooks.py tests/test_labs_of_notebooks.py
 
 verify: $(INSTALLED) ## run every notebook with nothing stored, all seeds, and check every claim
-	$(RUN) tools/run_notebooks.py verify $(CHOSEN)
+	$(OFFLINE) $(RUN) tools/run_notebooks.py verify $(CHOSEN)
 
 course: $(INSTALLED) ## run every notebook from scratch and write readable pages into build/
 	$(RUN) tools/run_notebooks.py course $(CHOSEN)

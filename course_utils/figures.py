@@ -154,7 +154,8 @@ def curves(
             grey = {"color": GHOST if original is not None else colour, "linewidth": 0}
             ax.fill_between(band["step"] * factor, low, high, alpha=0.2, **grey)
         first = lines.isel(seed=0)
-        ax.plot(first["step"] * factor, first, linestyle, color=colour, label=f"{over} {value}")
+        ax.plot(first["step"] * factor, first, linestyle=linestyle, color=colour,
+                label=f"{over} {value}")  # fmt: skip
         mark_divergence(ax, runs.sel(at).isel(seed=0), variable, factor, colour)
     ax.set_xlabel(label)
 

@@ -219,7 +219,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("\nbench: interrupted before one repetition was whole; nothing is written")
         return 130
     except (subprocess.CalledProcessError, store.StoreError) as error:
-        print(f"\nbench: {error}; nothing is written")
+        print(f"\nbench: nothing is written: {error}")
         return 1
     rates = " and ".join(f"{rate / 1e9:.0f}" for rate in result["matrix_rate"].values())
     print(f"{result['provenance']}, {result['cores']} cores; "
