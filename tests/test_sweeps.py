@@ -188,7 +188,11 @@ def test_an_interrupt_keeps_what_is_finished(tmp_path, whole_group):
         ({"grid": {"width": [4, 4]}}, ValueError, "'width' has a value twice"),
         ({"grid": {"width": [2.0, float("nan")]}}, ValueError, "'width' must not be NaN"),
         ({"grid": {"width": [2, "two"]}}, TypeError, "'width' must be all numbers or all strings"),
-        ({"experiment": lambda run, seed: {"y": 1}, "grid": {"run": [1]}}, ValueError, "'run'"),
+        (
+            {"experiment": lambda run, seed: {"y": 1}, "grid": {"run": [1]}},
+            ValueError,
+            "no setting may be called 'run'",
+        ),
         (
             {
                 "experiment": lambda step, seed: xr.Dataset({"y": ("step", [1.0])}),
