@@ -68,7 +68,7 @@ def setup_source(git_url: str | None) -> str:
     """
     if git_url is None:
         message = (
-            "course_utils is missing: use `make lab`, or `pip install .` in the course's folder."
+            "course_utils is missing: choose the course's kernel (.venv or course), or see README."
         )
         return f'{MISSING}print("{message}")'
     # Not editable: the running kernel could not import an editable install before a restart.
