@@ -55,7 +55,7 @@ colab: $(INSTALLED) ## stamp badges and set-up cells: REPO=owner/name [BRANCH=ma
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
 
-clean: ## remove what the targets wrote (build/ and caches); .venv stays
+clean: ## remove what the targets wrote (build/, replicated seeds too, and caches); .venv stays
 	rm -rf build .pytest_cache .ruff_cache
 
 # Remade when the pins change, and only then.

@@ -152,7 +152,7 @@ def lab_room(tmp_path):
 
     def start(line, address):
         line = line.replace("192.168.1.10:8786", address).replace("8786", "0")
-        line = re.sub(r"192\.168\.1\.\d+", "127.0.0.1", line).replace("auto", "2")
+        line = re.sub(r"192\.168\.1\.\d+", "127.0.0.1", line).replace("=-1", "=2")
         program, *arguments = shlex.split(line)
         command = [bin_folder / Path(program).name, *arguments]
         log = tmp_path / f"{arguments[0]}.log"

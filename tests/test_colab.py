@@ -138,4 +138,4 @@ def test_setup_installs_where_the_package_is_missing(without_package):
 
 def test_setup_without_address_says_what_to_do(without_package, capsys):
     assert run_setup(colab.setup_source(None)) == []
-    assert "pip install ." in capsys.readouterr().out
+    assert "choose the course's kernel" in capsys.readouterr().out

@@ -2,6 +2,7 @@
 
     python tools/run_notebooks.py course    readable pages in build/, nothing stored is used
     python tools/run_notebooks.py verify    nothing stored is used, outputs and claims are checked
+                                            (the labs' grids apart: tests recompute a part of them)
     python tools/run_notebooks.py data      rewrites the stored results
     python tools/run_notebooks.py refresh   rewrites the notebooks' own outputs
 
