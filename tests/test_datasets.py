@@ -381,7 +381,7 @@ def test_training_and_test_nuclei_differ():
         ({"seed": -1}, "seed"),
         ({"examples": 1}, "examples must be 2 or larger, got 1"),
         ({"size": 7}, "size must be 8 or larger, got 7"),
-        ({"contrast": -0.1}, "contrast must be 0 or larger and finite, got -0.1"),
+        ({"contrast": -0.1}, "contrast must be between 0 and 10, got -0.1"),
         ({"contrast": "high"}, "contrast must be a number, got 'high'"),
     ],
 )
