@@ -242,6 +242,12 @@ def test_growth_fits_a_line_and_writes_a_picture_with_words(tmp_path, capsys, mo
     assert all(point["busy"] >= 0 for point in kept["seeds"] + kept["settings"])
     assert kept["alt"] in capsys.readouterr().out and "number of seeds" in kept["alt"]
     assert (tmp_path / "growth.png").read_bytes().startswith(b"\x89PNG")
+    (tmp_path / "growth.png").unlink()
+    (tmp_path / "growth.png").mkdir()  # cannot be replaced by a file
+    with joblib.parallel_config(n_jobs=1):
+        assert bench_growth.main(["--sizes", "2", "3", "--build", str(tmp_path)]) == 1
+    printed = capsys.readouterr().out
+    assert "growth.png could not be written" in printed and "number of seeds" in printed
     line = [{"runs": runs, "seconds": 3 + 0.5 * runs} for runs in (2, 4, 16)]
     single = {"runs": 1, "seconds": 0.1}  # starts no workers
     assert bench_growth.fit([single, *line]) == pytest.approx((0.5, 3.0))

@@ -142,6 +142,13 @@ def test_what_a_killed_process_left_goes_with_a_later_write(tmp_path):
     assert left.exists(), "it may belong to a process at work"
     ago = time.time() - 1.1 * files.STALE
     os.utime(left, (ago, ago))
+    scratch = tmp_path / ".incomplete-download"  # of a download: a folder
+    scratch.mkdir()
+    files.remove_stale(tmp_path, ".incomplete-*")
+    assert scratch.exists()
+    (scratch / "half").touch()
+    os.utime(scratch, (ago, ago))
+    files.remove_stale(tmp_path, ".incomplete-*")
     files.write(path, "whole again")
     assert [file.name for file in tmp_path.iterdir()] == ["record.json"]
 

@@ -16,10 +16,9 @@ from pathlib import Path
 
 import joblib
 from execution import Problem, add_folders
-from replicate import chosen, counts, finished, replicate, source
+from replicate import chosen, counts, finished, replicate, source, status_of
 
 from course_utils import files
-from course_utils.store import StoreError
 
 NO_VECTORS = {"ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "SSE41"}
 MACHINES = {  # the environment of the kernels; a run itself always has one thread
@@ -101,20 +100,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         files.check_writable(options.build / "arithmetic")
     except (ValueError, files.WriteError) as error:
         parser.error(str(error))
+    return status_of("arithmetic", lambda: judge(paths, seeds, options))
+
+
+def judge(paths: Sequence[Path], seeds: Sequence[int], options: argparse.Namespace) -> int:
+    """Replicate on each machine, print and write the table, and give the exit status."""
     build, problems = options.build / "arithmetic", []
-    try:
-        for machine in options.machines:
-            kept = build / machine
-            problems += replicate(paths, seeds, kept, options.workers, MACHINES[machine])
-        lines, fallen = table(paths, seeds, build)
-        print("\n".join(lines))
-        files.write(build.with_suffix(".md"), "\n".join(lines) + "\n")
-    except KeyboardInterrupt:
-        print("\narithmetic: interrupted; the same command goes on where this one stopped")
-        return 130
-    except (StoreError, files.WriteError) as error:
-        print(f"\narithmetic: FAILED: {error}")
-        return 1
+    for machine in options.machines:
+        kept = build / machine
+        problems += replicate(paths, seeds, kept, options.workers, MACHINES[machine])
+    lines, fallen = table(paths, seeds, build)
+    print("\n".join(lines))
+    files.write(build.with_suffix(".md"), "\n".join(lines) + "\n")
     if problems + fallen:
         print("\narithmetic: FAILED", *(f"  {one}" for one in problems + fallen), sep="\n")
         return 1

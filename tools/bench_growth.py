@@ -108,10 +108,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     found = growth(options.sizes)
     kept = {"provenance": provenance(), "cores": os.cpu_count(), "alt": in_words(found), **found}
     print(kept["alt"])
-    status = keep(options.build / "growth.json", kept)
-    if status == 0:
-        files.write(options.build / "growth.png", png(draw(found)))
-    return status
+    return max(
+        keep(options.build / "growth.json", kept),
+        keep(options.build / "growth.png", png(draw(found))),
+    )
 
 
 if __name__ == "__main__":

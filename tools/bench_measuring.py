@@ -75,13 +75,14 @@ def memory_of_children() -> float:
     return total / 1e6
 
 
-def keep(file: Path, results: dict) -> int:
-    """Write `results` as JSON, and say where or why not; call it when they are printed already.
+def keep(file: Path, results: dict | bytes) -> int:
+    """Write `results` (a dict as JSON), and say where or why not; call it when they are printed.
 
     The status of the tool: 0, or 1 if `file` cannot be written.
     """
+    content = results if isinstance(results, bytes) else json.dumps(results, indent=1) + "\n"
     try:
-        files.write(file, json.dumps(results, indent=1) + "\n")
+        files.write(file, content)
     except files.WriteError as error:
         print(f"\nFAILED: {error}")
         return 1

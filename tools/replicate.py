@@ -15,7 +15,7 @@ import json
 import math
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import joblib
@@ -169,6 +169,18 @@ def table(stem: str, found: dict[int, list[dict]]) -> list[str]:
     return lines
 
 
+def status_of(tool: str, work: Callable[[], int]) -> int:
+    """The status that `work` returns; what stops it before is one sentence, and a status, too."""
+    try:
+        return work()
+    except KeyboardInterrupt:
+        print(f"\n{tool}: interrupted; the same command goes on where this one stopped")
+        return 130
+    except (StoreError, files.WriteError) as error:
+        print(f"\n{tool}: FAILED: {error}")
+        return 1
+
+
 def chosen(options: argparse.Namespace) -> tuple[list[int], list[Path]]:
     """Seeds and notebooks that a command line names; ValueError for what cannot be."""
     if options.workers < 1:
@@ -191,17 +203,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         files.check_writable(options.build)
     except (ValueError, files.WriteError) as error:
         parser.error(str(error))
-    try:
+
+    def work() -> int:
         problems = (
             [] if options.finished else replicate(paths, seeds, options.build, options.workers)
         )
         return report(paths, seeds, options.build, problems)
-    except KeyboardInterrupt:
-        print("\nreplicate: interrupted; the same command goes on where this one stopped")
-        return 130
-    except (StoreError, files.WriteError) as error:
-        print(f"\nreplicate: FAILED: {error}")
-        return 1
+
+    return status_of("replicate", work)
 
 
 def report(
