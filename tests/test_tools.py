@@ -278,6 +278,26 @@ def test_replicate_may_be_stopped_at_any_time(notebook, call, tmp_path, with_wha
     assert status == 0 and "| small | 5/5 |" in printed
 
 
+def test_after_a_kill_of_replicate_alone_its_workers_begin_nothing_new(notebook, tmp_path):
+    """A second start would otherwise share the cores with the first for hours."""
+    wait = "import pathlib, time\nwhile not pathlib.Path('go').exists(): time.sleep(0.1)"
+    path = notebook("01_slow", "# Slow", CLAIMS, LOGS, wait, "report('01_slow')")
+    folders = ["--folder", f"{path.parent}", "--build", f"{tmp_path / 'build'}"]
+    command = [sys.executable, replicate.__file__, *folders, "--seeds", "1-30", "--workers", "2"]
+    process = subprocess.Popen(command, start_new_session=True)
+    ran, kept = path.with_name("ran"), tmp_path / "build" / "replicate" / "01_slow"
+    try:
+        wait_for(lambda: ran.exists() and len(ran.read_text().split()) == 2)
+        process.kill()
+        process.wait(60)
+        path.with_name("go").touch()
+        wait_for(lambda: kept.exists() and len(list(kept.iterdir())) == 10)
+        time.sleep(5)  # a kernel is there in less
+        assert len(ran.read_text().split()) == 2
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+
+
 MOVING = CLAIMS.replace(
     "{str(seed): seed for seed in seeds}",
     "{str(s): s + 2 * (os.environ.get('ATEN_CPU_CAPABILITY') == 'default') for s in seeds}",

@@ -79,7 +79,11 @@ def replicate(
         ]
     if not jobs:
         return []
-    parallel = joblib.Parallel(min(workers, len(jobs)), return_as="generator_unordered")
+    parallel = joblib.Parallel(
+        min(workers, len(jobs)),
+        return_as="generator_unordered",
+        pre_dispatch="n_jobs",  # workers outlive a kill: they finish what they have, no more
+    )
     bar = tqdm(parallel(jobs), total=len(jobs), unit=f"x{TOGETHER} seeds", disable=None)
     return [problem for problems in bar for problem in problems]
 
