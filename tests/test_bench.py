@@ -10,9 +10,11 @@ import bench
 import bench_contestants
 import bench_experiments
 import bench_growth
+import bench_measuring
 import bench_notebooks
 import bench_stacked
 import joblib
+import psutil
 import pytest
 import torch
 
@@ -227,6 +229,14 @@ print(cost.peak_mb, cost.cpu_seconds)
     done = subprocess.run([sys.executable, "-c", parent], stdout=subprocess.PIPE, check=True)
     peak_mb, cpu_seconds = map(float, done.stdout.split())
     assert 300 < peak_mb < 600 and cpu_seconds > 0.05
+
+
+def test_a_child_that_ends_while_it_is_measured_costs_nothing(monkeypatch):
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    gone = psutil.Process(ended.pid)
+    ended.wait()
+    monkeypatch.setattr(psutil.Process, "children", lambda *_, **__: [gone])
+    assert bench_measuring.cpu_seconds() > 0 and bench_measuring.memory_of_children() == 0
 
 
 def half(rate, seed):

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 from urllib.error import HTTPError
 
@@ -122,15 +123,37 @@ def lab_command() -> list[str]:
     return [sys.executable, *arguments.split(), "--no-browser", "--ServerApp.port=0", *allowed]
 
 
+def unless_ended(ask: Callable[[], list]) -> list:
+    """What a process answers, or nothing: a server's helpers come and go while we look."""
+    try:
+        return ask()
+    except (psutil.NoSuchProcess, psutil.AccessDenied):  # the latter for others' zombies
+        return []
+
+
 def heard_at(process: psutil.Process) -> set[str]:
     """The addresses at which a process and its descendants listen."""
     family = [process, *process.children(recursive=True)]
-    known = [one for member in family for one in member.net_connections("inet")]
+    known = [
+        one
+        for member in family
+        for one in unless_ended(lambda member=member: member.net_connections("inet"))
+    ]
     return {one.laddr.ip for one in known if one.status in ("LISTEN", "NONE")}
 
 
 def outside(addresses: set[str]) -> set[str]:
     return {address for address in addresses if not ipaddress.ip_address(address).is_loopback}
+
+
+def test_a_process_that_has_ended_answers_nothing():
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    process = psutil.Process(ended.pid)
+    while process.status() != psutil.STATUS_ZOMBIE:  # nobody has waited for it yet
+        time.sleep(0.01)
+    assert unless_ended(process.cmdline) == [] and heard_at(process) == set()
+    ended.wait()
+    assert unless_ended(process.cmdline) == []
 
 
 def test_the_kernels_of_the_tools_listen_on_this_machine_only(notebook):
@@ -157,7 +180,8 @@ def test_the_lab_listens_on_this_machine_only_and_wants_its_token(tmp_path):
         kernels.add_header("Authorization", f"token {token}")
         urllib.request.urlopen(kernels, timeout=60).close()
         process = psutil.Process(server.pid)
-        assert any("ipykernel" in " ".join(child.cmdline()) for child in process.children())
+        running = [" ".join(unless_ended(child.cmdline)) for child in process.children()]
+        assert any("ipykernel" in command for command in running)
         assert heard_at(process) and not outside(heard_at(process))
     finally:
         server.terminate()

@@ -58,9 +58,14 @@ def measured() -> Iterator[Cost]:
 
 def cpu_seconds() -> float:
     """CPU seconds of this process and its living children so far."""
-    this = psutil.Process()
-    times = [process.cpu_times() for process in (this, *this.children(recursive=True))]
-    return sum(spent.user + spent.system for spent in times)
+    this, total = psutil.Process(), 0.0
+    for process in (this, *this.children(recursive=True)):
+        try:
+            spent = process.cpu_times()
+        except psutil.NoSuchProcess:
+            continue  # it has just ended
+        total += spent.user + spent.system
+    return total
 
 
 def memory_of_children() -> float:
