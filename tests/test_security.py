@@ -11,6 +11,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from urllib.error import HTTPError
 
@@ -134,11 +135,8 @@ def unless_ended(ask: Callable[[], list]) -> list:
 def heard_at(process: psutil.Process) -> set[str]:
     """The addresses at which a process and its descendants listen."""
     family = [process, *process.children(recursive=True)]
-    known = [
-        one
-        for member in family
-        for one in unless_ended(lambda member=member: member.net_connections("inet"))
-    ]
+    asked = [partial(member.net_connections, "inet") for member in family]
+    known = [one for ask in asked for one in unless_ended(ask)]
     return {one.laddr.ip for one in known if one.status in ("LISTEN", "NONE")}
 
 

@@ -279,7 +279,7 @@ def test_replicate_may_be_stopped_at_any_time(notebook, call, tmp_path, with_wha
 
 
 def test_after_a_kill_of_replicate_alone_its_workers_begin_nothing_new(notebook, tmp_path):
-    """A second start would otherwise share the cores with the first for hours."""
+    """A second start would otherwise share the cores with what is left of the first."""
     wait = "import pathlib, time\nwhile not pathlib.Path('go').exists(): time.sleep(0.1)"
     path = notebook("01_slow", "# Slow", CLAIMS, LOGS, wait, "report('01_slow')")
     folders = ["--folder", f"{path.parent}", "--build", f"{tmp_path / 'build'}"]
