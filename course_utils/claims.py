@@ -12,7 +12,6 @@ from numbers import Real
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import xarray as xr
 
@@ -136,7 +135,9 @@ def _record(path: Path, notebook: str, claims: Sequence[Claim]) -> None:
     records = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
     for claim in claims:
         seeds = [int(seed) for seed in claim.values["seed"].values]
-        values = [float(v) if np.isfinite(v) else None for v in claim.values.values]
+        values = [float(v) for v in claim.values.values]
+        # JSON has no word for these, but infinity may lie on the right side: a run that never ended
+        values = [v if math.isfinite(v) else str(v) for v in values]
         records.append(
             {
                 "notebook": notebook,

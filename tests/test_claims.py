@@ -56,7 +56,7 @@ def test_the_record_is_appended_and_complete(tmp_path, monkeypatch):
     assert first["values"] == {"0": 0.3, "1": 0.4, "2": 0.5}
     assert (first["claim"], first["bound"], first["direction"]) == ("up", 0.2, "above")
     assert (first["held"], first["seeds_held"], first["seeds"]) == (True, 3, 3)
-    assert second["values"] == {"0": 1, "1": None} and second["held"]
+    assert second["values"] == {"0": 1, "1": "nan"} and second["held"]
     assert [path.name for path in (tmp_path / "claims").iterdir()] == ["00_toy.json"]
 
 

@@ -1,5 +1,6 @@
 """The tools that run notebooks: what goes wrong in a notebook is named, and never passed over."""
 
+import json
 import os
 import shutil
 import signal
@@ -11,11 +12,13 @@ from pathlib import Path
 import arithmetic
 import execution
 import nbformat
+import numpy as np
 import pytest
 import replicate
 import run_notebooks
+import xarray as xr
 
-from course_utils import files, store
+from course_utils import claims, files, store
 
 # A stand-in for course_utils.claims that needs no torch: two claims about the seeds of the run.
 # "small" holds for seeds below 100; the other one always holds.
@@ -229,6 +232,29 @@ def test_one_seed_in_a_hundred_may_fall(at_least, held, short):
     found = {seed: [record | {"values": 1 if seed < held else -1}] for seed in range(100)}
     (row,) = replicate.counts(found)
     assert row["held"] == held and row["short"] == short
+
+
+@pytest.mark.parametrize("bound", [{"above": 0}, {"below": 0}])
+def test_a_value_that_is_not_finite_is_judged_as_in_the_notebook(bound, tmp_path, monkeypatch):
+    """A run that never reaches its target has infinite steps: slower than one that does."""
+    values = xr.DataArray([-np.inf, -1, 1, np.inf, np.nan], {"seed": range(5)})
+    claim = claims.Claim("c", "it is so", values, at_least=0.1, **bound)
+    monkeypatch.setenv("COURSE_CLAIMS", str(tmp_path))
+    claims.report("00_toy", [claim])
+    (record,) = json.loads((tmp_path / "00_toy.json").read_text())
+    by_seed = [record | {"values": record["values"][str(seed)]} for seed in range(5)]
+    assert [replicate.holds(one) for one in by_seed] == (claim.margins > 0).values.tolist()
+
+
+@pytest.mark.parametrize(
+    "was, now, share",
+    [(3, 3, 0), (3, 4, 0.5), ("inf", "inf", 0), ("nan", "nan", 0), (3, "inf", np.inf)]
+    + [("nan", 3, np.inf), ("inf", "-inf", np.inf), ("inf", "nan", np.inf)],
+)
+def test_how_far_a_value_moved_is_a_share_of_its_margin(was, now, share):
+    record = {"claim": "c", "bound": 1}
+    before, after = ({0: [record | {"values": value}]} for value in (was, now))
+    assert arithmetic.moved(before, after) == {"c": share}
 
 
 LOGS = "open('ran', 'a').write(__import__('os').environ['COURSE_SEEDS'] + ' ')"

@@ -10,6 +10,7 @@ is compared as well. After Ctrl-C the same command goes on.
 """
 
 import argparse
+import math
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -33,25 +34,26 @@ def moved(base: Found, other: Found) -> dict[str, float]:
     """For each claim, how far its values moved, as a share of their distance from the bound.
 
     The largest over the seeds that both have; 1 or more is a change that could carry a value over
-    its bound, and infinite is one between a number and none.
+    its bound, and infinite is one between a number and none (NaN) or infinity.
     """
     largest: dict[str, float] = {}
     for seed in base.keys() & other.keys():
         before = {record["claim"]: record for record in base[seed]}
         for record in other[seed]:
             if record["claim"] in before:
-                share = _share(before[record["claim"]], record["values"])
+                share = _share(before[record["claim"]], record)
                 largest[record["claim"]] = max(share, largest.get(record["claim"], 0.0))
     return largest
 
 
-def _share(before: dict, value: float | None) -> float:
-    if value == before["values"]:
+def _share(before: dict, after: dict) -> float:
+    was, now = (float(record["values"]) for record in (before, after))
+    if was == now or (math.isnan(was) and math.isnan(now)):
         return 0.0
-    if value is None or before["values"] is None:
+    if not (math.isfinite(was) and math.isfinite(now)):
         return float("inf")
-    margin = abs(before["values"] - before["bound"])
-    return abs(value - before["values"]) / margin if margin else float("inf")
+    margin = abs(was - before["bound"])
+    return abs(now - was) / margin if margin else float("inf")
 
 
 def table(paths: Sequence[Path], seeds: Sequence[int], build: Path) -> tuple[list[str], list]:

@@ -119,10 +119,8 @@ def _replicate(
 
 
 def holds(record: dict) -> bool:
-    """Whether one seed's value, null if it was not finite, is on the right side of the bound."""
-    value = record["values"]
-    if value is None:
-        return False
+    """Whether one seed's value is on the right side of the bound; NaN is on neither."""
+    value = float(record["values"])  # what is not finite was recorded as text
     return value > record["bound"] if record["direction"] == "above" else value < record["bound"]
 
 
