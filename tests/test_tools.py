@@ -268,8 +268,11 @@ def test_replicate_goes_on_with_what_is_missing(notebook, call, tmp_path):
     (kept / "4.json").write_text("{")  # by somebody else: our own are whole or not there
     (kept / "6.json").write_text("[]")
     (kept / "7.json").write_text("{}")
+    nothing = (kept / "2.json").read_text().replace('"values": 2', '"values": null')
+    (kept / "2.json").write_text(nothing)  # so older releases kept what is not finite
+    assert "null" in nothing
     status, printed = call(replicate.main, "--seeds", "1-7", "--workers", "1")
-    assert ran.read_text().split() == ["1,2,3,4,5", "6,7", "3,4,6,7"]
+    assert ran.read_text().split() == ["1,2,3,4,5", "6,7", "2,3,4,6,7"]
     assert status == 0 and "| small | 7/7 |" in printed
     notebook("01_good", "# Better", CLAIMS, LOGS, "report('01_good')")  # words do not count
     call(replicate.main, "--seeds", "1-7", "--workers", "1")

@@ -52,7 +52,9 @@ def finished(folder: Path, made_by: str, seeds: Sequence[int]) -> dict[int, list
             kept = json.loads((folder / f"{seed}.json").read_text(encoding="utf-8"))
         except (FileNotFoundError, ValueError):  # not there, or damaged: to be run again
             continue
-        if isinstance(kept, dict) and kept.get("source") == made_by:
+        if not isinstance(kept, dict) or kept.get("source") != made_by:
+            continue
+        if all(record["values"] is not None for record in kept["claims"]):  # else: an older release
             found[seed] = kept["claims"]
     return found
 
