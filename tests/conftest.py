@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import nbformat
 import pytest
@@ -34,3 +35,12 @@ def notebook(tmp_path) -> Callable[..., Path]:
         return path
 
     return write
+
+
+@pytest.fixture(scope="session")
+def defined(tmp_path_factory) -> Callable[[Path], ModuleType]:
+    """A function that imports what a notebook defines, without running the notebook."""
+    from definitions import load  # of tools/, which is on the path by now
+
+    folder = tmp_path_factory.mktemp("definitions")
+    return lambda notebook: load(notebook, folder)

@@ -1,15 +1,11 @@
 """What is in data/store belongs to the notebooks as they stand, and a slice of it is recomputed."""
 
-import ast
-import importlib
 import random
 from pathlib import Path
-from types import ModuleType
-from typing import NamedTuple
 
 import numpy as np
 import pytest
-from definitions import code, definitions
+from definitions import uses
 
 from course_utils import store
 from course_utils.reproducibility import isolated
@@ -18,43 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 
-class Use(NamedTuple):
-    """A call of `sweep` or `stored_grid` in a notebook that names a stored result."""
-
-    notebook: Path
-    function: str
-    experiment: str
-    name: str
-
-
-def uses(notebook: Path) -> list[Use]:
-    calls = [node for source in code(notebook) for node in ast.walk(ast.parse(source))]
-    return [
-        Use(notebook, call.func.id, call.args[0].id, keyword.value.value)
-        for call in calls
-        if isinstance(call, ast.Call) and getattr(call.func, "id", "") in ("sweep", "stored_grid")
-        for keyword in call.keywords
-        if keyword.arg == "name"
-    ]
-
-
 USES = [use for notebook in NOTEBOOKS for use in uses(notebook)]
-
-
-@pytest.fixture(scope="session")
-def defined(tmp_path_factory):
-    """A function that imports what a notebook defines, without running the notebook."""
-    folder = tmp_path_factory.mktemp("definitions")
-
-    def load(notebook: Path) -> ModuleType:
-        name = f"of_{notebook.stem}"
-        source = "\n\n".join(definitions(notebook))
-        (folder / f"{name}.py").write_text(source, encoding="utf-8")
-        with pytest.MonkeyPatch.context() as patch:
-            patch.syspath_prepend(folder)
-            return importlib.import_module(name)
-
-    return load
 
 
 def test_every_file_is_used_and_every_use_has_a_file():

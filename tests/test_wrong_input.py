@@ -146,7 +146,6 @@ TABLE: list[tuple[Callable, dict[str, Any], dict[str, Kinds]]] = [
             "id": TEXT,
             "sentence": TEXT,
             "values": {"wrong type": [per_seed("a"), per_seed(None)]},
-            "at_least": {"wrong type": ["all", None], "NaN": [NAN], "negative": [-1], "huge": [2]},
         },
     ),
     (

@@ -1,11 +1,51 @@
 """What a notebook defines, imports, CONSTANTS, functions and classes, without running it."""
 
 import ast
+import importlib
 import re
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
+from typing import NamedTuple
 
 import nbformat
+
+
+class Use(NamedTuple):
+    """A call of `sweep` or `stored_grid` in a notebook that names a stored result."""
+
+    notebook: Path
+    function: str
+    experiment: str
+    name: str
+
+
+def uses(notebook: Path) -> list[Use]:
+    """What a notebook takes from the store."""
+    calls = [node for source in code(notebook) for node in ast.walk(ast.parse(source))]
+    return [
+        Use(notebook, call.func.id, call.args[0].id, keyword.value.value)
+        for call in calls
+        if isinstance(call, ast.Call) and getattr(call.func, "id", "") in ("sweep", "stored_grid")
+        for keyword in call.keywords
+        if keyword.arg == "name"
+    ]
+
+
+def load(notebook: Path, folder: Path) -> ModuleType:
+    """What a notebook defines as a module, whose file is written to `folder`.
+
+    A file, because an experiment is compared with a stored one by its source.
+    """
+    name = f"of_{notebook.stem}"
+    (folder / f"{name}.py").write_text("\n\n".join(definitions(notebook)), encoding="utf-8")
+    sys.path.insert(0, str(folder))
+    try:
+        importlib.invalidate_caches()
+        return importlib.import_module(name)
+    finally:
+        sys.path.remove(str(folder))
 
 
 def code(notebook: Path) -> list[str]:
