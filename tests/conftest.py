@@ -44,3 +44,14 @@ def defined(tmp_path_factory) -> Callable[[Path], ModuleType]:
 
     folder = tmp_path_factory.mktemp("definitions")
     return lambda notebook: load(notebook, folder)
+
+
+@pytest.fixture
+def call(tmp_path, capfd) -> Callable[..., tuple[int, str]]:
+    """A function that calls a tool on the temporary notebooks: its status and what it printed."""
+
+    def run(main: Callable[[list[str]], int], *arguments: str) -> tuple[int, str]:
+        folders = ["--folder", f"{tmp_path / 'notebooks'}", "--build", f"{tmp_path / 'build'}"]
+        return main([*arguments, *folders]), capfd.readouterr().out
+
+    return run

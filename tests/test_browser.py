@@ -1,7 +1,8 @@
 """The lab and the predictions as a reader meets them: JupyterLab in a real browser.
 
-A notebook is opened, run from top to bottom, and its lab is used with the keyboard. The check
-itself is tried on labs whose controls do nothing: it must then fail.
+Each lab is opened with the definitions of its notebook alone (nbval runs the whole of it), and used
+with the keyboard. Notebook 00 is run from top to bottom, for its predictions and exercises. The
+check itself is tried on labs whose controls do nothing: it must then fail.
 """
 
 import json
@@ -18,6 +19,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from labs import own_cells
 from nbformat.v4 import new_code_cell, new_notebook
 
 pytestmark = pytest.mark.browser
@@ -44,11 +46,11 @@ DISCONNECT = """for control in knobs.controls.values():
 knobs.run._click_handlers.callbacks.clear()"""
 
 
-def notebooks_with_a_lab() -> list[str]:
-    """Names of the course's notebooks that the browser has to open."""
+def notebooks_with_a_lab() -> list[Path]:
+    """The course's notebooks whose lab the browser has to open."""
     pages = {path: nbformat.read(path, 4) for path in sorted((ROOT / "notebooks").glob("*.ipynb"))}
     return [
-        path.name
+        path
         for path, page in pages.items()
         if any(cell.cell_type == "code" and LAB.search(cell.source) for cell in page.cells)
     ]
@@ -70,6 +72,14 @@ SHOW_CELL = """async (pattern) => {
     notebook.activeCellIndex = cells.findIndex(text => new RegExp(pattern, 'm').test(text));
     await notebook.scrollToItem(notebook.activeCellIndex, 'start');
 }"""
+ANSWER = """async (source) => {
+    const notebook = window.jupyterapp.shell.currentWidget.content;
+    notebook.activeCellIndex = notebook.widgets.findIndex(cell =>
+        cell.model.sharedModel.getSource().includes("exercises.check("));
+    notebook.activeCell.model.sharedModel.setSource(source);
+    await notebook.scrollToItem(notebook.activeCellIndex, 'start');
+}"""
+EPOCHS = '{"A": 3000 * 32 / 50_000, "B": 500 * 256 / 50_000}'
 RUN_CELL = "window.jupyterapp.commands.execute('notebook:run-cell')"
 INTERRUPT = "window.jupyterapp.commands.execute('notebook:interrupt-kernel')"
 ERRORS = """() => window.jupyterapp.shell.currentWidget.content.model.toJSON().cells.flatMap(
@@ -311,22 +321,30 @@ def photograph(page, path: Path) -> None:
     page.screenshot(path=path, clip=clip)
 
 
-@pytest.mark.parametrize("name", notebooks_with_a_lab() or ["example.ipynb"])
-def test_a_reader_turns_the_knobs_and_locks_in_a_prediction(name, opened, server, record_property):
-    if name == "example.ipynb":
-        write(server[1] / name, EXAMPLE)
-    page = opened(name)
+@pytest.mark.parametrize("path", notebooks_with_a_lab(), ids=lambda path: path.stem)
+def test_a_reader_turns_the_knobs(path, opened, server, record_property):
+    page = opened(write(server[1] / f"lab_of_{path.name}", list(own_cells(path))))
     lab = the_lab(page)
     latencies = move_every_control(lab)
     said = run_live(lab)
     assert "equal to the stored curve" in said or "differs from the stored curve" in said
-    lock_in_by_keyboard(page)
-    photograph(page, PICTURES / ("lab.png" if name.startswith("01") else f"lab_{name[:2]}.png"))
+    number = path.name[:2]
+    photograph(page, PICTURES / ("lab.png" if number == "01" else f"lab_{number}.png"))
     assert page.evaluate(ERRORS) == []
     assert page.locator(".jupyter-widgets-error-widget").count() == 0
     record_property("key_press_to_picture_ms", latencies)
-    print(f"\n{name}: key press to picture, median {statistics.median(latencies):.0f} ms,", end=" ")
+    print(f"\n{path.name}: key press to picture, median {statistics.median(latencies):.0f} ms,")
     print(f"longest {max(latencies):.0f} ms; {said}")
+
+
+def test_a_reader_locks_in_a_prediction_and_solves_an_exercise(opened):
+    page = opened("00_start_here.ipynb")
+    lock_in_by_keyboard(page)
+    for answer, said in (('{"A": 1, "B": 1}', "Look again at"), (EPOCHS, "Correct")):
+        page.evaluate(ANSWER, f"exercises.check('epochs', {answer})")
+        page.evaluate(RUN_CELL)
+        page.locator(".jp-Cell.jp-mod-active .jp-OutputArea-output", has_text=said).wait_for()
+    assert page.evaluate(ERRORS) == []
 
 
 def test_the_check_fails_on_a_lab_whose_controls_are_disconnected(opened, server):

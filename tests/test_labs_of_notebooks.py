@@ -3,7 +3,6 @@
 40 settings of each lab, or 500 where COURSE_FAULTS=1; and before those, both ends of each control.
 """
 
-import ast
 import gc
 import importlib
 import os
@@ -12,9 +11,9 @@ from typing import Any
 
 import psutil
 import pytest
-from definitions import definitions
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from labs import own_cells
 from test_lab import STORED, shows
 from test_stored_results import NOTEBOOKS
 
@@ -24,27 +23,14 @@ EXAMPLES = 500 if os.environ.get("COURSE_FAULTS") == "1" else 40
 # A picture's buffer has 1.6 MB, the picture as a PNG 32 kB: 40 settings, with about 80 pictures,
 # that kept their buffers would take 130 MB, and 500, with 700, that kept their PNGs 22 MB.
 GROWTH = 20e6  # bytes that a lab may take after its warm-up
-# What the cells of a lab need besides definitions.
-ALSO = {"03_smaller_not_faster": ["(images, masks)"]}
-
-
-def source_of_lab(notebook) -> str:
-    """The definitions of a notebook and the cells of its lab, which is then called `knobs`."""
-
-    def also(cell: str, node: ast.stmt) -> bool:
-        named = isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) in needed
-        return named or "stored_grid(" in cell or cell.startswith("lab(")
-
-    needed = ALSO.get(notebook.stem, [])
-    kept = definitions(notebook, also)
-    return "\n\n".join(f"knobs = {text}" if text.startswith("lab(") else text for text in kept)
 
 
 @pytest.fixture(params=NOTEBOOKS, ids=lambda path: path.stem, scope="module")
 def knobs(request, tmp_path_factory):
     """The lab of a notebook over its stored grid; nothing is trained."""
     name, folder = f"lab_of_{request.param.stem}", tmp_path_factory.mktemp("labs")
-    (folder / f"{name}.py").write_text(source_of_lab(request.param), encoding="utf-8")
+    before, lab = own_cells(request.param)
+    (folder / f"{name}.py").write_text(f"{before}\n\nknobs = {lab}", encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch, isolated(0):  # on one thread: a lab may time a step
         patch.syspath_prepend(folder)  # a file, because an experiment is compared by its source
         shown = importlib.import_module(name).knobs

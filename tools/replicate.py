@@ -4,30 +4,43 @@ Each core runs a notebook of its own on a few seeds at a time and keeps every se
 build/replicate/<notebook>/<seed>.json. After Ctrl-C, or a kill, the same command goes on with the
 seeds that are missing; a notebook that was changed begins anew.
 
-Prints, claim by claim, in how many seeds it held, and writes that table to build/replication.md.
-The exit status is non-zero if a claim fell short, or if a notebook did not run. A claim about every
-seed has to hold on 99 of 100, another one on the share that it names.
+Prints, claim by claim, in how many seeds it held, and the chance that all claims are green together
+on five seeds, and writes both to build/replication.md. The exit status is non-zero if a claim fell
+short of 98 of 100, or if a notebook did not run. --keep adds the counts to data/proof/counted.
 """
 
 import argparse
 import hashlib
 import json
-import math
+import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+import counts
 import joblib
 import nbformat
-from execution import CELL_TIMEOUT, Problem, add_folders, environment, execute, read_records, select
+from computed import beyond
+from counts import Count, ranges
+from execution import (
+    CELL_TIMEOUT,
+    ROOT,
+    Problem,
+    add_folders,
+    environment,
+    execute,
+    read_records,
+    select,
+)
+from machine import processor
 from tqdm import tqdm
 
 from course_utils import files, store
 from course_utils.reproducibility import parse_seeds
 from course_utils.store import StoreError
 
-ALWAYS = 0.99  # of seeds that nobody has seen, for a claim about every seed
 TOGETHER = 5  # seeds a kernel: what a kill loses, against the half minute that figures cost each
 
 
@@ -120,57 +133,62 @@ def _replicate(
     return []
 
 
-def holds(record: dict) -> bool:
+def holds(record: Mapping[str, Any]) -> bool:
     """Whether one seed's value is on the right side of the bound; NaN is on neither."""
-    value = float(record["values"])  # what is not finite was recorded as text
-    return value > record["bound"] if record["direction"] == "above" else value < record["bound"]
+    return beyond(f"{record['direction']} {record['bound']!r}", record["values"])
 
 
-def ranges(seeds: Sequence[int]) -> str:
-    """``"3, 5 to 8"``."""
-    runs: list[list[int]] = []
-    for seed in sorted(seeds):
-        if runs and seed == runs[-1][-1] + 1:
-            runs[-1].append(seed)
-        else:
-            runs.append([seed])
-    return ", ".join(f"{run[0]} to {run[-1]}" if len(run) > 1 else f"{run[0]}" for run in runs)
-
-
-def counts(found: dict[int, list[dict]]) -> Iterator[dict]:
-    """For each claim of one notebook: how often it held, on which seeds not, whether it may."""
+def count(found: Mapping[int, list[dict]]) -> list[Count]:
+    """For each claim of one notebook: the seeds that judged it, and those on which it fell."""
     by_claim: dict[str, dict[int, dict]] = {}
     for seed, records in found.items():
         for record in records:
             by_claim.setdefault(record["claim"], {})[seed] = record
+    rows = []
     for claim, records in by_claim.items():
-        fell = [seed for seed, record in records.items() if not holds(record)]
         last = next(reversed(records.values()))
-        wanted = min(last["at_least"], ALWAYS)
-        needed = math.ceil(wanted * len(records) - 1e-9)
-        row = {"claim": claim, "sentence": last["sentence"], "wanted": wanted}
-        row |= {"held": len(records) - len(fell), "total": len(records), "fell": fell}
-        yield row | {"short": row["held"] < needed}
+        fell = [seed for seed, record in records.items() if not holds(record)]
+        bound = f"{last['direction']} {last['bound']:g}"
+        rows.append(Count(claim, last["sentence"], bound, list(records), fell))
+    return rows
 
 
-def table(stem: str, found: dict[int, list[dict]]) -> list[str]:
+def table(stem: str, found: Mapping[int, list[dict]]) -> list[str]:
     """Markdown lines: each claim, how often it held, the 95 % Wilson interval of its frequency.
 
     The interval says what so many seeds can show: 10 of 10 still allows a true rate of 72 %.
     """
-    from scipy.stats import binomtest
-
     made_with = sorted({record["versions"] for records in found.values() for record in records})
-    lines = [f"## {stem}", "", f"{len(found)} seeds, {ranges(found)}; {made_with[0]}", ""]
+    seeds = ranges(found, " to ", ", ")
+    lines = [f"## {stem}", "", f"{len(found)} seeds, {seeds}; {made_with[0]}", ""]
     lines += [f"also {other}\n" for other in made_with[1:]]
-    lines += ["| claim | held | 95 % interval | wanted | fell on seed |", "|---|---|---|---|---|"]
-    for row in counts(found):
-        low, high = binomtest(row["held"], row["total"]).proportion_ci(method="wilson")
-        wanted = f"{row['wanted']:.0%}" + (" **FELL SHORT**" if row["short"] else "")
-        fell = ", ".join(map(str, row["fell"][:5])) + (", ..." if len(row["fell"]) > 5 else "")
-        rate = f"{row['held']}/{row['total']} | {low:.0%} to {high:.0%}"
-        lines.append(f"| {row['claim']} | {rate} | {wanted} | {fell} |")
+    lines += ["| claim | held | 95 % interval | fell on seed |", "|---|---|---|---|"]
+    for row in count(found):
+        fell = ", ".join(map(str, row.fell[:5])) + (", ..." if len(row.fell) > 5 else "")
+        short = " **FELL SHORT**" if row.short else ""
+        lines.append(f"| {row.claim} | {counts.rate(row.held, len(row.seeds))}{short} | {fell} |")
     return lines
+
+
+def keep(path: Path, found: Mapping[int, list[dict]]) -> list[Problem]:
+    """Add what was found to the committed counts; only of a notebook that is committed itself.
+
+    So that the bounds were there before the seeds that judge them.
+    """
+    asked = ["git", "-C", f"{ROOT}", "status", "--porcelain", "--", f"{path.resolve()}"]
+    state = subprocess.run(asked, capture_output=True, text=True)
+    if state.returncode or state.stdout.strip():
+        why = "not kept: commit the notebook first, bounds come before the seeds that judge them"
+        return [Problem(path.stem, "", why)]
+    commit = subprocess.run(["git", "-C", f"{ROOT}", "rev-parse", "HEAD"], capture_output=True)
+    versions = next(record["versions"] for records in found.values() for record in records)
+    made = {
+        "processor": processor(),
+        "versions": versions,
+        "commit": commit.stdout.decode().strip(),
+    }
+    counts.keep(path, count(found), made)
+    return []
 
 
 def status_of(tool: str, work: Callable[[], int]) -> int:
@@ -199,6 +217,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seeds", required=True, help="for example 101-110 or 3,5,8")
     parser.add_argument("--notebooks", default="", help="for example 01,05; default: all")
     parser.add_argument("--finished", action="store_true", help="run nothing, show what is there")
+    parser.add_argument("--keep", action="store_true", help="add to the committed counts")
     parser.add_argument("--workers", type=int, default=joblib.cpu_count(), help="default: cores")
     add_folders(parser)
     options = parser.parse_args(arguments)
@@ -212,40 +231,41 @@ def main(arguments: Sequence[str] | None = None) -> int:
         problems = (
             [] if options.finished else replicate(paths, seeds, options.build, options.workers)
         )
-        return report(paths, seeds, options.build, problems)
+        return report(paths, seeds, options.build, problems, options.keep)
 
     return status_of("replicate", work)
 
 
 def report(
-    paths: Sequence[Path], seeds: Sequence[int], build: Path, problems: list[Problem]
+    paths: Sequence[Path], seeds: Sequence[int], build: Path, problems: list[Problem], kept: bool
 ) -> int:
     """Print the tables, write them to build/replication.md, and give the exit status."""
-    lines, claims = [], 0
+    lines, by_notebook = [], {}
     for path in paths:
         found = finished(build / "replicate" / path.stem, source(path), seeds)
         if not found:
             problems.append(Problem(path.stem, "", "none of these seeds is finished"))
             continue
         lines += [*table(path.stem, found), ""]
-        claims += len(rows := list(counts(found)))
-        problems += [
-            Problem(
-                path.stem,
-                f"claim {row['claim']}",
-                f"holds for {row['held']} of {row['total']} seeds, "
-                f"at least {row['wanted']:.0%} are wanted: {row['sentence']}",
-            )
-            for row in rows
-            if row["short"]
-        ]
+        rows = count(found)
+        by_notebook[path.stem] = [(row.held, len(row.seeds)) for row in rows]
+        problems += [_fell(path.stem, row) for row in rows if row.short]
+        problems += keep(path, found) if kept else []
+    if by_notebook:
+        lines += ["## Together, on five seeds", "", *counts.chances(by_notebook, pending=0), ""]
     print("\n".join(lines))
     files.write(build / "replication.md", "\n".join(lines))
     if problems:
         print("replicate: FAILED", *(f"  {problem}" for problem in problems), sep="\n")
         return 1
-    print(f"replicate: {claims} claims hold")
+    print(f"replicate: {sum(map(len, by_notebook.values()))} claims hold")
     return 0
+
+
+def _fell(stem: str, row: Count) -> Problem:
+    total = len(row.seeds)
+    message = f"holds for {row.held} of {total} seeds, wanted {counts.needed(total)}: "
+    return Problem(stem, f"claim {row.claim}", message + row.sentence)
 
 
 if __name__ == "__main__":

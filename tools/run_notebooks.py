@@ -1,8 +1,6 @@
-"""Runs the notebooks from scratch: for readers, for the gate, for the store, for the commit.
+"""Runs the notebooks from scratch: for readers, for the store, for the commit.
 
     python tools/run_notebooks.py course    readable pages in build/, nothing stored is used
-    python tools/run_notebooks.py verify    nothing stored is used, outputs and claims are checked
-                                            (the labs' grids apart: tests recompute a part of them)
     python tools/run_notebooks.py data      rewrites the stored results
     python tools/run_notebooks.py refresh   rewrites the notebooks' own outputs
 
@@ -11,16 +9,15 @@ end, with notebook, cell and claim, and makes the exit status non-zero.
 """
 
 import argparse
+import json
 import re
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import nbformat
+from definitions import uses
 from execution import (
-    CELL_TIMEOUT,
-    ROOT,
     Problem,
     Run,
     add_folders,
@@ -29,6 +26,7 @@ from execution import (
     read_records,
     select,
 )
+from machine import MADE, processor
 from nbconvert import HTMLExporter
 
 from course_utils import files
@@ -51,26 +49,6 @@ def course(paths: Sequence[Path], build: Path) -> tuple[str, list[Problem]]:
     return f"{_count(len(paths), 'notebook')}, {_count(total, 'claim')}", problems
 
 
-def verify(paths: Sequence[Path], build: Path) -> tuple[str, list[Problem]]:
-    """Recompute everything, let nbval compare the outputs, and look at every claim's record."""
-    claims = _empty_claims(build / "claims" / "verify")
-    options = f"--nbval --nbval-current-env --nbval-cell-timeout={CELL_TIMEOUT} -q".split()
-    options.append(f"--color={'yes' if sys.stdout.isatty() else 'no'}")  # nbval's "auto" is "yes"
-    command = [sys.executable, "-m", "pytest", *options, "-p", "no:cacheprovider", *map(str, paths)]
-    sys.stdout.flush()
-    status = subprocess.run(command, cwd=ROOT, env=environment("verify", claims=claims)).returncode
-    problems = [Problem("pytest", "", f"exit status {status}, see above")] if status else []
-    total, width = 0, max(len(path.stem) for path in paths)
-    print(f"\n{'notebook':{width}}  claims  held")
-    for path in paths:
-        records, fallen = read_records(claims, path)
-        held = sum(record["held"] for record in records)
-        print(f"{path.stem:{width}}  {len(records):6}  {held:4}")
-        problems += fallen
-        total += len(records)
-    return f"{_count(len(paths), 'notebook')}, {_count(total, 'claim')}, all hold", problems
-
-
 def data(paths: Sequence[Path], build: Path) -> tuple[str, list[Problem]]:
     """Recompute everything into the store; the notebooks stay as they are."""
     from course_utils.store import store_folder  # imports torch: not for --help
@@ -79,9 +57,19 @@ def data(paths: Sequence[Path], build: Path) -> tuple[str, list[Problem]]:
     problems = []
     for path in paths:
         run = execute(path, environment("data"))
-        problems += run.problems
+        problems += run.problems or _made_here(path)
         print(f"{path.stem}: {run.seconds:.0f} s")
     return f"{_count(len(paths), 'notebook')}, the store is rewritten", problems
+
+
+def _made_here(path: Path) -> list[Problem]:
+    """Write down on which processor the stored results of a notebook were made."""
+    here = {use.name: processor() for use in uses(path)}
+    if not here:
+        return []
+    known = json.loads(MADE.read_text(encoding="utf-8")) if MADE.exists() else {}
+    known |= here
+    return _written(MADE, json.dumps(known, indent=1, sort_keys=True) + "\n")
 
 
 def refresh(paths: Sequence[Path], build: Path) -> tuple[str, list[Problem]]:
@@ -96,7 +84,7 @@ def refresh(paths: Sequence[Path], build: Path) -> tuple[str, list[Problem]]:
     return f"{_count(len(paths), 'notebook')} written", problems
 
 
-COMMANDS = {"course": course, "verify": verify, "data": data, "refresh": refresh}
+COMMANDS = {"course": course, "data": data, "refresh": refresh}
 
 
 def clean(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:

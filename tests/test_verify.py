@@ -1,0 +1,213 @@
+"""Verification: what moved is recomputed and recorded, of the rest one run of every store."""
+
+import json
+import shutil
+
+import code_digest
+import computed
+import execution
+import numpy as np
+import pytest
+import run_notebooks
+import samples
+import verify
+from definitions import Use
+from machine import kind
+from stand_in import CLAIMS, FAILING
+
+from course_utils import store
+from course_utils.sweeps import sweep
+
+
+@pytest.fixture
+def verified(call, tmp_path, monkeypatch):
+    """A function that verifies the temporary notebooks: its status and what it printed."""
+    monkeypatch.delenv("CI", raising=False)
+    (tmp_path / "proof").mkdir()
+    return lambda *more: call(verify.main, "--proof", f"{tmp_path / 'proof'}", *more)
+
+
+def test_what_moved_is_recomputed_compared_and_recorded(notebook, call, verified, tmp_path):
+    path = notebook("01_good", "# Good", CLAIMS, "report('01_good')")
+    call(run_notebooks.main, "refresh")
+    status, printed = verified()
+    assert status == 0 and printed.splitlines()[-1] == "verify: 1 notebook, 2 claims, all hold"
+    assert "01_good: was never verified" in printed
+    record = computed.load("01_good", tmp_path / "proof")["verified"]
+    assert record["code"] == code_digest.digest(path)
+    assert record["claims"]["small"]["values"] == {"0": 0, "1": 1, "2": 2, "3": 3, "4": 4}
+    status, printed = verified()
+    assert status == 0 and "not moved: 01_good" in printed and "recomputed" not in printed
+    assert "01_good: recomputed, 2 of 2 claims hold" in verified("--all")[1]
+
+
+def test_an_output_or_a_claim_that_fails_is_named_and_not_recorded(
+    notebook, call, verified, tmp_path
+):
+    path = notebook("01_good", "# Good", CLAIMS, "report('01_good')")
+    call(run_notebooks.main, "refresh")
+    path.write_text(path.read_text().replace("seeds are whole [", "seeds are half ["))
+    notebook("02_bad", "# Bad", FAILING, "report('02_bad')")
+    status, printed = verified()
+    assert status == 1
+    assert "01_good.ipynb::Cell 1" in printed and "02_bad.ipynb::Cell 1" in printed
+    assert "02_bad, claim small: holds for 2 of 5 seeds: seeds are small" in printed
+    assert not list((tmp_path / "proof").iterdir())
+
+
+def test_nbval_notices_a_dead_kernel(notebook, verified, monkeypatch):
+    path = notebook("01_dead", "# Dead", "import os; os._exit(3)")
+    shutil.copy(execution.ROOT / "conftest.py", path.parent)  # as it applies to our own notebooks
+    monkeypatch.setattr(verify, "CELL_TIMEOUT", 60)
+    status, printed = verified()
+    assert status == 1 and "the kernel died, out of memory?" in printed
+
+
+def test_a_record_written_by_hand_is_found_out(notebook, call, verified, tmp_path, monkeypatch):
+    notebook("01_good", "# Good", CLAIMS, "report('01_good')")
+    call(run_notebooks.main, "refresh")
+    verified()
+    monkeypatch.setenv("CI", "true")
+    status, printed = verified()
+    assert status == 0 and "01_good: its record, drawn at random, is computed on seed" in printed
+    file = tmp_path / "proof" / "01_good.json"
+    record = json.loads(file.read_text())
+    for seed in record["verified"]["claims"]["whole"]["values"]:
+        record["verified"]["claims"]["whole"]["values"][seed] = 17
+    file.write_text(json.dumps(record))
+    status, printed = verified()
+    assert status == 1 and "01_good, claim whole: is recorded as 17 on seed" in printed
+    record["verified"]["processor"] = "another"  # there digits may move, and claims may not fall
+    file.write_text(json.dumps(record))
+    assert verified()[0] == 0
+    for seed in record["verified"]["claims"]["whole"]["values"]:
+        record["verified"]["claims"]["whole"]["values"][seed] = 10**6
+    file.write_text(json.dumps(record))
+    status, printed = verified()
+    assert status == 1 and "01_good, claim whole: does not hold with seed" in printed
+
+
+# Of a notebook with one stored result: each cell, and whether a change of it asks for more.
+CELLS = {
+    "imports": "from course_utils.figures import new_figure, show\n"
+    "from course_utils.measures import weight_norm",
+    "experiment": "RATE = 0.1\n\n\ndef experiment(width, seed):\n    return {'loss': RATE * width}",
+    "figure": "figure, (ax,) = new_figure()\nax.plot([1, 2])\nshow(figure, 'a line')",
+    "figure that computes": "figure, (ax,) = new_figure()\nmost = 3\nshow(figure, 'a line')",
+    "claims": "report('01_toy', most)",
+}
+
+
+@pytest.mark.parametrize(
+    ("cell", "old", "new", "moves"),
+    [
+        ("experiment", "0.1", "0.2", True),
+        ("experiment", "RATE = 0.1", "RATE = 0.1  # of SGD", False),
+        ("experiment", "\n    return", "\n    # so it is\n    return", False),
+        ("claims", "most", "most + 1", True),
+        ("figure", "[1, 2]", "[1, 3]", False),
+        ("figure that computes", "3", "4", True),
+        ("imports", "weight_norm", "weight_norm, weight_penalty", True),
+    ],
+)
+def test_a_notebook_moves_with_its_code_and_not_with_its_drawing(notebook, cell, old, new, moves):
+    before = code_digest.digest(notebook("01_toy", "# Toy", *CELLS.values()))
+    changed = CELLS | {cell: CELLS[cell].replace(old, new)}
+    assert changed != CELLS
+    after = code_digest.digest(notebook("01_toy", "# Other words", *changed.values()))
+    assert (before != after) == moves
+
+
+def test_a_notebook_moves_with_what_it_reaches_of_the_package(notebook, monkeypatch):
+    path = notebook("01_toy", "# Toy", *CELLS.values())
+    reached = {name.rpartition(".")[2] for name in code_digest.modules(path)}
+    assert "measures" in reached and not reached & {"figures", "widgets", "races"}
+    before, read = code_digest.digest(path), code_digest.fingerprint._module_source
+    for module, moves in (("measures", True), ("figures", False)):
+        with monkeypatch.context() as patch:
+            patch.setattr(
+                code_digest.fingerprint,
+                "_module_source",
+                lambda name, m=module: read(name) + "\nX = 1" * name.endswith(m),
+            )
+            assert (code_digest.digest(path) != before) == moves
+    monkeypatch.setattr(code_digest, "pins", lambda: ["torch==1.0"])
+    assert code_digest.digest(path) != before
+
+
+TOY = """from course_utils.sweeps import sweep
+
+
+def experiment(width, seed):
+    return {"loss": width * (seed + 1.0)}
+
+
+runs = sweep(experiment, {"width": [1, 2, 3]}, name="01_toy")"""
+
+
+@pytest.fixture
+def toy(notebook, tmp_path, monkeypatch):
+    """A notebook with one stored result; its use, and the folder of the store."""
+    path = notebook("01_toy", "# Toy", TOY)
+    (tmp_path / "store").mkdir()
+    monkeypatch.setattr(store, "store_folder", lambda: tmp_path / "store")
+    monkeypatch.setattr(samples, "MADE", tmp_path / "stores.json")
+    use = Use(path, "sweep", "experiment", "01_toy")
+    experiment = samples.load(path, tmp_path).experiment
+    store.save("01_toy", sweep(experiment, {"width": [1, 2, 3]}, range(5), workers=1), experiment)
+    return use
+
+
+def test_a_drawn_run_equals_its_stored_twin_bit_for_bit(toy, tmp_path, monkeypatch):
+    (sample,) = samples.samples([toy.notebook], "a commit", workers=1)
+    assert sample.use == toy and samples.equal(sample)
+    drawn = {tuple(samples.samples([toy.notebook], f"{n}", 1)[0].labels.values()) for n in range(9)}
+    assert len(drawn) > 1, "the commit decides which"
+    wrong = sample._replace(run=sample.run * (1 + 1e-15))
+    assert not samples.equal(wrong)
+    monkeypatch.setattr(samples, "processor", lambda: "P")
+    assert samples.judge([wrong]) == ([], [wrong]), "nobody knows where the stored one was made"
+    (tmp_path / "stores.json").write_text('{"01_toy": "P"}')
+    (problem,), others = samples.judge([wrong])
+    assert "01_toy at {" in problem.message and not others
+    assert samples.judge([sample]) == ([], [])
+    monkeypatch.setattr(samples, "processor", lambda: "Q")
+    assert samples.judge([wrong]) == ([], [wrong])
+
+
+def test_a_run_from_another_processor_takes_the_place_of_the_stored_one(toy):
+    sample = samples.train(toy, {"width": 2, "seed": 3})
+    stored = store.load("01_toy")
+    samples.replace(stored, sample._replace(run=sample.run + 100))
+    before = np.outer([1, 2, 3], np.arange(5) + 1.0)
+    before[1, 3] += 100
+    assert (stored["loss"].values == before).all()
+
+
+def test_the_claims_are_judged_with_the_new_run_in_its_place(monkeypatch):
+    """Of notebook 00: with a run that is far off one claim falls, with the right one none does."""
+    monkeypatch.setenv("TQDM_DISABLE", "1")
+    path = execution.ROOT / "notebooks" / "00_start_here.ipynb"
+    use = next(use for use in samples.uses(path) if use.name == "00_lower_rate")
+    found = [samples.train(use, {"rate": 0.2, "seed": seed}) for seed in (1, 2, 3)]
+    assert list(samples.in_its_place(found)) == []
+    for place, sample in enumerate(found):
+        found[place] = sample._replace(
+            run=sample.run.assign(unseen_loss=0 * sample.run["unseen_loss"])
+        )
+    problems = list(samples.in_its_place(found))
+    assert ["real" in problem.message for problem in problems] == [True]
+
+
+@pytest.mark.parametrize(
+    ("versions", "found"),
+    [
+        (
+            "course_utils 0.1.0, Python 3.11.7, torch 2.13.0+cpu (AVX2), numpy 2.4.6",
+            "P, torch 2.13.0+cpu (AVX2)",
+        ),
+        ("numpy 2.4.6", ""),
+    ],
+)
+def test_bits_depend_on_the_processor_on_torch_and_on_its_instructions(versions, found):
+    assert kind("P", versions) == found and kind("", versions) == ""

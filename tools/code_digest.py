@@ -1,0 +1,94 @@
+"""The code that the claims of a notebook hang on, as a digest: moved, it has to be verified anew.
+
+It counts tokens, not lines, comments or text cells, and it leaves out what cannot move a number:
+cells of widgets and exercises, cells that only draw, and the package's modules that show things.
+"""
+
+import ast
+import hashlib
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import nbformat
+from counts import ROOT
+
+from course_utils import fingerprint
+
+APART = {"setup", "widget", "exercise"}  # tags of cells that no claim hangs on
+DRAWS = {"show", "new_figure", "display"}  # a cell that calls one of these shows something
+SHOWING = {  # modules of the package that decide no number
+    *("exercises", "figures", "lab", "lab_controls", "lab_picture", "lab_runs", "main_thread"),
+    *("predictions", "widgets"),
+}
+
+
+def digest(notebook: Path) -> str:
+    """Of the code of a notebook, of the package as far as it is reached, and of the pins."""
+    parts = [fingerprint._normalised(cell) for cell in computing_cells(notebook)]
+    parts += [
+        fingerprint._normalised(fingerprint._module_source(name))
+        for name in sorted(modules(notebook))
+    ]
+    return hashlib.sha256("\0".join([*parts, *pins()]).encode()).hexdigest()[:16]
+
+
+def computing_cells(notebook: Path) -> list[str]:
+    """The code cells of a notebook that a claim may hang on, in order."""
+    cells = [
+        cell.source
+        for cell in nbformat.read(notebook, as_version=4).cells
+        if cell.cell_type == "code"
+        and not APART & set(cell.metadata.get("tags", []))
+        and not re.search(r"^\s*%", cell.source, re.MULTILINE)
+    ]
+    names = [_names(ast.parse(cell)) for cell in cells]
+    drawing = {place for place, (_, _, called) in enumerate(names) if called & DRAWS}
+    while True:  # a drawing cell that binds what a computing one needs computes, too
+        needed = set().union(*(names[i][1] for i in range(len(cells)) if i not in drawing))
+        used = {place for place in drawing if names[place][0] & needed}
+        if not used:
+            return [cell for place, cell in enumerate(cells) if place not in drawing]
+        drawing -= used
+
+
+def _names(cell: ast.Module) -> tuple[set[str], set[str], set[str]]:
+    """What a cell binds, what it takes from other cells, and which functions it calls itself."""
+    names = [node for node in ast.walk(cell) if isinstance(node, ast.Name)]
+    bound = {node.id for node in names if isinstance(node.ctx, ast.Store)}
+    bound |= {
+        node.name for node in ast.walk(cell) if isinstance(node, ast.FunctionDef | ast.ClassDef)
+    }
+    loaded = {node.id for node in names if isinstance(node.ctx, ast.Load)}
+    inside = {id(n) for f in cell.body if isinstance(f, ast.FunctionDef) for n in ast.walk(f)}
+    called = {
+        node.func.id
+        for node in ast.walk(cell)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and id(node) not in inside
+    }
+    return bound, loaded - bound, called
+
+
+def modules(notebook: Path) -> set[str]:
+    """The modules of the package that the numbers of a notebook may hang on."""
+    cells = nbformat.read(notebook, as_version=4).cells
+    lines = re.findall(
+        r"^from course_utils(?:\.(\w+))? import (.+)$",
+        "\n".join(cell.source for cell in cells if cell.cell_type == "code"),
+        re.MULTILINE,
+    )
+    named = {name for room, names in lines for name in ([room] if room else names.split(", "))}
+    reached: set[str] = set()
+    for name in named - SHOWING:
+        reached |= fingerprint._package_modules(f"{fingerprint.PACKAGE}.{name}")
+    return reached - {f"{fingerprint.PACKAGE}.{name}" for name in SHOWING}
+
+
+def pins() -> Iterator[str]:
+    """The pinned versions of what the package imports."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    wanted = {re.match(r"[\w-]+", need)[0].lower() for need in project["dependencies"]}
+    for line in sorted((ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()):
+        if line.partition("==")[0].lower() in wanted:
+            yield line
