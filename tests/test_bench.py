@@ -21,6 +21,8 @@ import torch
 from course_utils import files, store
 from course_utils.sweeps import sweep
 
+pytestmark = pytest.mark.slow
+
 SEED = 1  # of short runs: not the one of the warm-up
 LOOPS = [name for name in bench_contestants.CONTESTANTS if name not in (bench.OURS, "stacked")]
 

@@ -23,6 +23,8 @@ from test_sweeps import GRID, experiment, identical
 
 from course_utils.sweeps import SweepWarning, describe, sweep
 
+pytestmark = pytest.mark.slow
+
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "cluster.md"
 SEEDS = [0, 1, 2]
 

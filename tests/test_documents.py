@@ -23,18 +23,3 @@ def test_every_notebook_is_in_the_readme():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     for notebook in (ROOT / "notebooks").glob("*.ipynb"):
         assert f"notebooks/{notebook.name}" in text
-
-
-def test_every_claim_has_met_unseen_seeds_or_is_named_as_one_that_has_not():
-    text = (ROOT / "docs" / "replication.md").read_text(encoding="utf-8")
-    for notebook in sorted((ROOT / "notebooks").glob("*.ipynb")):
-        claims = set(re.findall(r'"HOLDS  (\S+): ', notebook.read_text(encoding="utf-8")))
-        chapter = re.search(
-            rf"^## {notebook.stem}$(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL
-        )
-        assert chapter, f"no chapter {notebook.stem} in docs/replication.md"
-        counted = set(re.findall(r"^\| (\S+) \| \d+/\d+ ", chapter[1], re.MULTILINE))
-        number = notebook.stem[:2]
-        noted = re.findall(rf"^- {number}: (.*?)(?=^- |^\n)", text, re.MULTILINE | re.DOTALL)
-        named = set(re.findall(r"`(\S+)`", "".join(noted)))
-        assert claims and counted <= claims <= counted | named, notebook.stem

@@ -16,6 +16,8 @@ import pytest
 from execution import CELL_TIMEOUT, ROOT, environment
 from jupyter_client.manager import start_new_kernel
 
+pytestmark = pytest.mark.slow
+
 EVERY = sorted((ROOT / "notebooks").glob("*.ipynb"))
 NOTEBOOKS = EVERY if os.environ.get("COURSE_FAULTS") else EVERY[:1]
 SETUP = 2  # the set-up cell and the imports below it

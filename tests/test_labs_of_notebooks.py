@@ -19,6 +19,8 @@ from test_stored_results import NOTEBOOKS
 
 from course_utils.reproducibility import isolated
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = 500 if os.environ.get("COURSE_FAULTS") == "1" else 40
 # A picture's buffer has 1.6 MB, the picture as a PNG 32 kB: 40 settings, with about 80 pictures,
 # that kept their buffers would take 130 MB, and 500, with 700, that kept their PNGs 22 MB.

@@ -108,6 +108,16 @@ BREACHES = {
     "widget kept": (put(3, outputs=[stream("")]), "cell 4 is tagged 'widget' and not cleared"),
     "count": (put(4, execution_count=4), "cell 5 has execution count 4, not 3"),
     "not run": (put(2, execution_count=None), "cell 3 has execution count None, not 2"),
+    "number": (shows(stream("loss 0.25")), "cell 3 compares a number that a run decides"),
+    "table": (
+        put(2, source="costs", outputs=[new_output("display_data", {"text/plain": "  0.25"})]),
+        "cell 3 compares a number that a run decides",
+    ),
+    "printed too": (
+        put(2, source="print(1 / loss)\nreveal('a')", outputs=[stream("3")]),
+        "cell 3 compares a number that a run decides",
+    ),
+    "seeds": (put(4, outputs=[stream("HOLDS  up [5 of 5 seeds]")]), "compares a count of seeds"),
     "no alt": (shows(new_output("display_data", PICTURE)), "picture of cell 3 has no alternative"),
     "no text": (text("![ ](02_next.ipynb)"), "picture in the text of cell 1 has no alternative"),
     "title": (put(0, source="Title"), "the first cell is not a title"),
@@ -137,6 +147,13 @@ def test_each_rule_can_be_broken(tmp_path, breach, message):
     assert message in problem
 
 
+def test_what_is_said_of_a_bound_or_ignored_may_hold_numbers(tmp_path):
+    page = in_order()
+    put(4, outputs=[stream("HOLDS  up: it rises [above 0.2]")])(page)
+    put(2, outputs=[stream("loss 0.25")], tags=["nbval-ignore-output"])(page)
+    assert found(page, tmp_path) == []
+
+
 @pytest.mark.parametrize("line", ["%matplotlib inline", "import json, sklearn", "1 / 2 / 3"])
 def test_ordinary_code_breaks_no_rule(tmp_path, line):
     page = in_order()
@@ -147,5 +164,5 @@ def test_ordinary_code_breaks_no_rule(tmp_path, line):
 def test_the_place_of_the_checkout_is_an_absolute_path(tmp_path, monkeypatch):
     monkeypatch.setattr(notebook_rules, "ROOT", "/elsewhere/course")
     page = in_order()
-    shows(stream("/elsewhere/course/x.py:3: warning"))(page)
+    shows(stream("/elsewhere/course/x.py: warning"))(page)
     assert found(page, tmp_path) == ["cell 3 holds an absolute path"]

@@ -20,6 +20,8 @@ from stand_in import CLAIMS, FAILING, LOGS
 
 from course_utils import claims, files, store
 
+pytestmark = pytest.mark.slow
+
 
 def test_replicate_counts_per_claim(notebook, call, tmp_path):
     notebook("01_good", "# Good", CLAIMS, "report('01_good')")
@@ -41,7 +43,8 @@ def test_seeds_are_listed_as_ranges(notebook, call):
 
 
 @pytest.mark.parametrize(
-    "main, arguments", [(replicate.main, ["--seeds", "1"]), (arithmetic.main, ["--machines"])]
+    "main, arguments",
+    [(replicate.main, ["--seeds", "1"]), (arithmetic.main, ["--machines", "stored"])],
 )
 def test_what_cannot_be_read_or_written_is_named(notebook, call, tmp_path, monkeypatch, main,
                                                  arguments):  # fmt: skip

@@ -21,6 +21,8 @@ import psutil
 import pytest
 from IPython.core.inputtransformer2 import TransformerManager
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 CODE = [*sorted((ROOT / "course_utils").glob("*.py")), *sorted((ROOT / "tools").glob("*.py"))]

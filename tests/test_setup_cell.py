@@ -15,6 +15,8 @@ from colab import ROOT
 from jupyter_client import KernelManager
 from jupyter_client.kernelspec import KernelSpecManager
 
+pytestmark = pytest.mark.slow
+
 INSPECT = """
 import importlib.metadata, importlib.util, json, sys
 names = {found.name for found in importlib.metadata.distributions()}

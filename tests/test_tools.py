@@ -9,6 +9,8 @@ import run_notebooks
 import verify
 from stand_in import CLAIMS, FAILING
 
+pytestmark = pytest.mark.slow
+
 PICTURE = """from IPython.display import display
 display({"image/png": "iVBORw0KGgo=", "text/plain": "a figure"}, raw=True,
         metadata={"image/png": {"alt": "two falling curves"}})"""

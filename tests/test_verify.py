@@ -18,6 +18,8 @@ from stand_in import CLAIMS, FAILING
 from course_utils import store
 from course_utils.sweeps import sweep
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def verified(call, tmp_path, monkeypatch):
