@@ -17,6 +17,7 @@ from urllib.error import HTTPError
 
 import execution
 import nbformat
+import open_lab
 import psutil
 import pytest
 from IPython.core.inputtransformer2 import TransformerManager
@@ -118,12 +119,11 @@ def test_stored_results_are_of_a_format_that_holds_numbers_and_text_only():
 # ---- servers ----
 
 
-def lab_command() -> list[str]:
-    """What `make lab` runs, without a browser, on a free port."""
-    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    (arguments,) = re.findall(r"^\t\$\(RUN\) (-m jupyterlab .*)$", makefile, flags=re.MULTILINE)
-    allowed = ["--allow-root"] if os.geteuid() == 0 else []  # containers
-    return [sys.executable, *arguments.split(), "--no-browser", "--ServerApp.port=0", *allowed]
+def lab_command(root: Path) -> list[str]:
+    """What `make lab` runs, on a copy of the notebooks in `root`; no browser, a free port."""
+    (root / "notebooks").symlink_to(ROOT / "notebooks")
+    open_lab.prepare(root)
+    return open_lab.command(root, ["--no-browser", "--ServerApp.port=0"])
 
 
 def unless_ended(ask: Callable[[], list]) -> list:
@@ -164,12 +164,13 @@ def test_the_kernels_of_the_tools_listen_on_this_machine_only(notebook):
 
 
 def test_the_lab_listens_on_this_machine_only_and_wants_its_token(tmp_path):
-    assert "--ServerApp.ip=127.0.0.1" in lab_command()
+    command = lab_command(tmp_path)
+    assert "--ServerApp.ip=127.0.0.1" in command
     own = ("JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR", "JUPYTER_DATA_DIR", "IPYTHONDIR")
     environment = {**os.environ, **{name: str(tmp_path / name) for name in own}}
     environment.pop("JUPYTER_TOKEN", None)
     with (tmp_path / "log").open("w") as log:
-        server = subprocess.Popen(lab_command(), cwd=ROOT, env=environment, stdout=log, stderr=log)
+        server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
     try:
         address, token = started(server, tmp_path / "JUPYTER_RUNTIME_DIR")
         kernels = urllib.request.Request(f"{address}api/kernels", data=b"{}")
