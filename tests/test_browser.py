@@ -260,7 +260,7 @@ def move_every_control(lab, patience: float = 30.0) -> list[float]:
     return latencies
 
 
-def settle(image, quiet: float = 0.5) -> None:
+def settle(image, quiet: float = 0.25) -> None:
     """Wait until the picture has stayed the same for a while."""
     before, since = image.evaluate(BYTES), time.monotonic()
     while time.monotonic() - since < quiet:

@@ -337,6 +337,7 @@ def test_a_cell_run_twice_closes_the_first_lab(grid):
     assert "twice" not in lab_module._open
 
 
+@pytest.mark.slow
 def test_two_hundred_moves_leave_nothing_behind(knobs):
     count, artists = open_widgets(), len(knobs.picture.axes.get_children())
     for move in range(200):

@@ -88,6 +88,7 @@ def test_a_failed_run_does_not_take_the_others_with_it():
     assert runs["square"].sel(width=3).isnull().all()
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_does_not_take_the_finished_runs_with_it():
     with pytest.warns(SweepWarning, match="are finished, the others are NaN"):
         runs = sweep(deadly, {"value": [9, 3, 2, 1]}, [0], workers=2)
@@ -137,6 +138,7 @@ def test_runs_of_different_length_and_shape_are_padded():
     assert runs["by_layer"].sizes == {"depth": 2, "seed": 1, "layer": 5}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("whole_group", [False, True])
 def test_an_interrupt_keeps_what_is_finished(tmp_path, whole_group):
     """Jupyter interrupts the whole process group, a plain `kill -INT` the main process alone."""
