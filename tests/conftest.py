@@ -55,3 +55,12 @@ def call(tmp_path, capfd) -> Callable[..., tuple[int, str]]:
         return main([*arguments, *folders]), capfd.readouterr().out
 
     return run
+
+
+@pytest.fixture
+def one_thread():
+    """One thread, and the same first weights whatever ran before."""
+    from course_utils.reproducibility import isolated  # imports torch: not for every test
+
+    with isolated(0):
+        yield

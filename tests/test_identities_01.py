@@ -15,6 +15,8 @@ from course_utils.measures import weight_norm, weight_penalty
 from course_utils.models import count_parameters, initial_variance, kernels
 from course_utils.reproducibility import isolated
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 NOTEBOOK = (
     Path(__file__).resolve().parent.parent / "notebooks" / "01_bigger_model_higher_loss.ipynb"
 )
@@ -25,13 +27,6 @@ def page(defined) -> ModuleType:
     module = defined(NOTEBOOK)
     module.make_optimizer(module.make_model(1), 0.0, "penalty off", 1.0).step()  # imports the slow
     return module
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """And the same first weights, whatever ran before."""
-    with isolated(0):
-        yield
 
 
 @pytest.fixture

@@ -10,16 +10,9 @@ import xarray as xr
 from execution import ROOT
 from torch import nn
 
-from course_utils.reproducibility import isolated
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 NOTEBOOK = ROOT / "notebooks" / "03_smaller_not_faster.ipynb"
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """And the same first weights, whatever ran before."""
-    with isolated(0):
-        yield
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import xarray as xr
 from definitions import code
 from torch import nn
 
-from course_utils.reproducibility import isolated
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 NOTEBOOK = Path(__file__).resolve().parent.parent / "notebooks" / "04_too_good_too_fast.ipynb"
 
@@ -23,13 +23,6 @@ def page(defined) -> ModuleType:
     module = defined(NOTEBOOK)
     module.NETS["GoogLeNet-like"](module.HEAD)(module.examples(0)[0][:1])  # imports what is slow
     return module
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """And the same first weights, whatever ran before."""
-    with isolated(0):
-        yield
 
 
 @pytest.fixture

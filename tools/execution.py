@@ -200,3 +200,13 @@ def read_records(claims: Path, run: Path) -> tuple[list[dict], list[Problem]]:
         for record in records
         if not record["held"]
     ]
+
+
+def conclude(tool: str, summary: str, problems: Sequence[Problem]) -> int:
+    """Print how a tool ended, with everything that went wrong; the exit status."""
+    if problems:
+        print(f"\n{tool}: FAILED, {len(problems)} problem{'s' * (len(problems) != 1)}")
+        print(*(f"  {problem}" for problem in problems), sep="\n")
+        return 1
+    print(f"\n{tool}: {summary}")
+    return 0

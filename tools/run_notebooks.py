@@ -21,6 +21,7 @@ from execution import (
     Problem,
     Run,
     add_folders,
+    conclude,
     environment,
     execute,
     read_records,
@@ -171,12 +172,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         summary, problems = COMMANDS[options.command](paths, options.build)
     except files.WriteError as error:
         summary, problems = "", [Problem(options.command, "", str(error))]
-    if problems:
-        print(f"\n{options.command}: FAILED, {_count(len(problems), 'problem')}")
-        print(*(f"  {problem}" for problem in problems), sep="\n")
-        return 1
-    print(f"\n{options.command}: {summary}")
-    return 0
+    return conclude(options.command, summary, problems)
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ from execution import (
     ROOT,
     Problem,
     add_folders,
+    conclude,
     environment,
     execute,
     read_records,
@@ -148,13 +149,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         problems = verify(paths, options)
     except files.WriteError as error:
         problems = [Problem("verify", "", str(error))]
-    if problems:
-        print(f"\nverify: FAILED, {len(problems)} problem{'s' * (len(problems) != 1)}")
-        print(*(f"  {problem}" for problem in problems), sep="\n")
-        return 1
     claims = sum(len(claimed(path)) for path in paths)
-    print(f"\nverify: {len(paths)} notebook{'s' * (len(paths) != 1)}, {claims} claims, all hold")
-    return 0
+    plural = "s" * (len(paths) != 1)
+    return conclude("verify", f"{len(paths)} notebook{plural}, {claims} claims, all hold", problems)
 
 
 if __name__ == "__main__":
