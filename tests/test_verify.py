@@ -202,6 +202,20 @@ def test_the_claims_are_judged_with_the_new_run_in_its_place(monkeypatch):
 
 
 @pytest.mark.parametrize(
+    ("was", "now", "one"),
+    [
+        (0.2, 0.2 + 1e-7, True),
+        (0.2, 0.21, False),
+        ("nan", "nan", True),
+        ("inf", 3.0, False),
+        (0, 1e-9, True),
+    ],
+)
+def test_a_value_is_one_but_for_the_last_digits_of_a_mean(was, now, one):
+    assert verify.same(was, now) == one
+
+
+@pytest.mark.parametrize(
     ("versions", "found"),
     [
         (
