@@ -11,6 +11,7 @@ import pytest
 import run_notebooks
 import samples
 import verify
+import xarray as xr
 from definitions import Use
 from machine import kind
 from stand_in import CLAIMS, FAILING
@@ -184,6 +185,14 @@ def test_a_run_from_another_processor_takes_the_place_of_the_stored_one(toy):
     before = np.outer([1, 2, 3], np.arange(5) + 1.0)
     before[1, 3] += 100
     assert (stored["loss"].values == before).all()
+
+
+def test_a_setting_may_be_true_or_false(toy):
+    stored = store.load("01_toy").isel(width=[0, 1]).rename(width="norm")
+    stored = stored.assign_coords(norm=[False, True])
+    run = xr.Dataset({"loss": 7.0})
+    samples.replace(stored, samples.Sample(toy, {"norm": True, "seed": 0}, run))
+    assert stored["loss"].values[:, 0].tolist() == [1, 7]
 
 
 def test_the_claims_are_judged_with_the_new_run_in_its_place(monkeypatch):

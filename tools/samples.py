@@ -69,8 +69,8 @@ def made_on(name: str) -> str:
 
 def equal(sample: Sample) -> bool:
     """Whether a run has every bit of its stored twin."""
-    stored = store.load(sample.use.name).sel(sample.labels, drop=True)
-    for name, theirs in stored.data_vars.items():
+    stored = store.load(sample.use.name)
+    for name, theirs in stored.isel(place_of(stored, sample), drop=True).data_vars.items():
         ours = sample.run[name].reindex_like(theirs)
         same = np.asarray(ours.values).astype(theirs.dtype)
         if not np.array_equal(same, theirs.values, equal_nan=theirs.dtype.kind == "f"):
@@ -118,7 +118,12 @@ def in_its_place(found: Sequence[Sample]) -> Iterator[Problem]:
 
 def replace(stored: xr.Dataset, sample: Sample) -> None:
     """Put a run into the place of its twin among the stored ones."""
-    labels = {key: [value] for key, value in sample.labels.items()}
-    run = sample.run.expand_dims(labels).reindex_like(stored.sel(labels))
+    place = place_of(stored, sample)
     for name in stored.data_vars:
-        stored[name].loc[labels] = run[name].transpose(*stored[name].dims).values
+        twin = stored[name].isel(place, drop=True)
+        stored[name][place] = sample.run[name].reindex_like(twin).transpose(*twin.dims).values
+
+
+def place_of(stored: xr.Dataset, sample: Sample) -> dict[str, int]:
+    """Where a run stands among the stored ones; by position, since True selects otherwise."""
+    return {key: stored[key].values.tolist().index(value) for key, value in sample.labels.items()}
