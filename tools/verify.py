@@ -78,6 +78,7 @@ def sample(notebooks: Sequence[Path], workers: int) -> list[Problem]:
     """Train one run of every stored result of these notebooks again, and judge it."""
     asked = ["git", "-C", f"{ROOT}", "rev-parse", "HEAD"]
     commit = subprocess.run(asked, capture_output=True, text=True).stdout.strip()
+    os.environ["TQDM_DISABLE"] = "1"  # a bar for each run, of one run, tells nothing
     found = samples.samples(notebooks, commit, workers)
     problems, others = samples.judge(found)
     equal = len(found) - len(problems) - len(others)
