@@ -1,11 +1,13 @@
 """What is in data/store belongs to the notebooks as they stand, and a slice of it is recomputed."""
 
+import json
 import random
 from pathlib import Path
 
 import numpy as np
 import pytest
 from definitions import uses
+from machine import MADE
 
 from course_utils import store
 from course_utils.reproducibility import isolated
@@ -20,6 +22,10 @@ USES = [use for notebook in NOTEBOOKS for use in uses(notebook)]
 def test_every_file_is_used_and_every_use_has_a_file():
     files = {path.stem for path in store.store_folder().glob("*")}
     assert files == {use.name for use in USES}
+
+
+def test_the_processors_that_are_written_down_are_of_stored_results():
+    assert set(json.loads(MADE.read_text(encoding="utf-8"))) <= {use.name for use in USES}
 
 
 @pytest.mark.parametrize("use", USES, ids=lambda use: use.name)
