@@ -8,7 +8,7 @@ values go to a record and a figure.
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Real
 from pathlib import Path
@@ -17,9 +17,9 @@ from typing import Any
 import pandas as pd
 import xarray as xr
 
-from course_utils.files import write
-from course_utils.messages import check_text
-from course_utils.reproducibility import claims_folder, provenance
+from course_utils import _arguments
+from course_utils._environment import claims_folder, provenance
+from course_utils._files import write
 
 VERDICTS = ("supported", "partly", "refuted")
 
@@ -49,8 +49,8 @@ class Claim:
     below: float | None = None
 
     def __post_init__(self) -> None:
-        check_text("id", self.id)
-        check_text(f"claim {self.id!r}: sentence", self.sentence)
+        _arguments.text("id", self.id)
+        _arguments.text(f"claim {self.id!r}: sentence", self.sentence)
         _check_per_seed(f"claim {self.id!r}: values", self.values)
         if not self.values.size:
             raise ValueError(f"claim {self.id!r}: there is no seed to judge it by")
@@ -102,10 +102,10 @@ def report(notebook: str, claims: Sequence[Claim]) -> None:
     WriteError
         If the record cannot be written; the message names it.
     """
-    check_text("notebook", notebook)
+    _arguments.text("notebook", notebook)
     if Path(notebook).name != notebook:
         raise ValueError(f"notebook must be a file name without its folder, got {notebook!r}")
-    claims = list_of(Claim, "claims", claims)
+    claims = _arguments.list_of("claims", claims, "Claims", Claim)
     ids = [claim.id for claim in claims]
     if not ids or len(set(ids)) != len(ids):
         raise ValueError(f"claims need distinct ids, at least one, got {ids}")
@@ -162,68 +162,65 @@ class Trial:
     verdict
         "supported", "partly" or "refuted".
     evidence
-        The claims that this verdict rests on; none means that it was measured on these seeds, and
-        that nothing is claimed of others.
+        The ids of the claims that this verdict rests on; none means that it was measured on these
+        seeds, and that nothing is claimed of others.
     """
 
     explanation: str
     control: str
     effect: xr.DataArray
     verdict: str
-    evidence: tuple[Claim, ...] = ()
+    evidence: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        check_text("explanation", self.explanation)
-        check_text("control", self.control)
+        _arguments.text("explanation", self.explanation)
+        _arguments.text("control", self.control)
         _check_per_seed("effect", self.effect)
-        list_of(Claim, "evidence", self.evidence)
+        _arguments.list_of("evidence", self.evidence, "ids of claims", str)
         if self.verdict not in VERDICTS:
             raise ValueError(f"verdict must be one of {', '.join(VERDICTS)}, got {self.verdict!r}")
 
 
-def verdict_table(trials: Sequence[Trial]) -> pd.DataFrame:
+def trial(
+    explanation: str, control: str, effect: xr.DataArray, verdict: str, *evidence: str
+) -> Trial:
+    """A `Trial` that names its claims in a row."""
+    return Trial(explanation, control, effect, verdict, evidence)
+
+
+def verdict_table(trials: Sequence[Trial], claims: Sequence[Claim]) -> pd.DataFrame:
     """Explanations with control, effect (median and range over the seeds) and verdict.
 
     A verdict whose claims do not all hold in this run is withdrawn.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If `trials` is not a list of at least one.
     """
-    trials = list_of(Trial, "trials", trials)
-    if not trials:
-        raise ValueError("trials must be one or more, got none")
+    trials = _arguments.list_of("trials", trials, "Trials", Trial)
+    known = {claim.id: claim for claim in _arguments.list_of("claims", claims, "Claims", Claim)}
     rows = []
-    for trial in trials:
-        effect = trial.effect
-        held = all(claim.held for claim in trial.evidence)
+    for one in trials:
+        if unknown := set(one.evidence) - set(known):
+            raise ValueError(f"trial {one.explanation!r} rests on unknown claims: {unknown}")
+        held = all(known[id].held for id in one.evidence)
         rows.append(
             {
-                "explanation": trial.explanation,
-                "control": trial.control,
-                "effect": f"{float(effect.median()):+.2g}"
-                f" [{float(effect.min()):+.2g}, {float(effect.max()):+.2g}]",
-                "seeds": effect.size,
-                "verdict": trial.verdict if held else f"{trial.verdict}? NOT CONFIRMED IN THIS RUN",
-                "rests on": ", ".join(claim.id for claim in trial.evidence) or "measured, no claim",
+                "explanation": one.explanation,
+                "control": one.control,
+                "effect": measured(one.effect, digits=2, sign=True),
+                "seeds": one.effect.size,
+                "verdict": one.verdict if held else f"{one.verdict}? NOT CONFIRMED IN THIS RUN",
+                "rests on": ", ".join(one.evidence) or "measured, no claim",
             }
         )
     return pd.DataFrame(rows).set_index("explanation")
 
 
-def list_of(kind: type, name: str, values: Any) -> list[Any]:
-    """`values` as a list of Claims, say.
-
-    Raises
-    ------
-    TypeError
-        If it is something else, or holds something else.
-    """
-    listed = list(values) if isinstance(values, Iterable) else [values]
-    if not isinstance(values, Iterable) or not all(isinstance(value, kind) for value in listed):
-        raise TypeError(f"{name} must be a list of {kind.__name__}s, got {values!r}")
-    return listed
+def measured(values: xr.DataArray, digits: int = 3, sign: bool = False) -> str:
+    """Median and range over the seeds, as in "0.12 [0.1, 0.3]", and how many are not a number."""
+    _check_per_seed("values", values)
+    style = f"{'+' if sign else ''}.{digits}g"
+    found = (values.median(), values.min(), values.max())
+    middle, low, high = (f"{float(one):{style}}" for one in found)
+    lost = int(values.isnull().sum())
+    return f"{middle} [{low}, {high}]" + (f" ({lost} of {values.size} missing)" if lost else "")
 
 
 def _check_per_seed(name: str, values: Any) -> None:

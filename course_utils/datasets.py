@@ -5,7 +5,6 @@ from a generator made of the seed that is passed, so that the seed alone decides
 """
 
 import math
-import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -14,15 +13,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from course_utils import checks
-from course_utils.checks import flag, instance, number, whole_number
-from course_utils.downloads import DOWNLOADS, downloaded
-from course_utils.reproducibility import check_seed
+from course_utils import _arguments
+from course_utils.models import torchvision
 
+DOWNLOADS = {"fashion_mnist": "FashionMNIST", "cifar10": "CIFAR10"}  # torchvision's names
 NAMES = ("volumes", "lines", "nuclei", "digits", *DOWNLOADS)
-LARGEST = 2**28  # numbers in a generated set, 1 GB; what makes it takes some times as much
-MOST_NOISE = 1e6  # times the brightest voxel: nothing but noise, and far from an overflow
-MOST_CONTRAST = 10.0  # exp(10) pixels are wider than any image
 
 
 class Examples(NamedTuple):
@@ -46,17 +41,12 @@ def volumes(seed: int, examples: int = 512, size: int = 8, noise: float = 0.25) 
     (examples,), the classes in turn. Centre and radius vary. Each volume is scaled to a mean of
     0.15 before `noise`, the standard deviation of every voxel's normal noise, is added: the mean
     intensity tells nothing, where the intensity sits tells all.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If `seed`, `examples` (at least 2), `size` (at least 6) or `noise` (0 to 1e6) is not such.
     """
-    generator = torch.Generator().manual_seed(check_seed(seed))
-    examples = whole_number("examples", examples, 2)
-    size = whole_number("size", size, 6)  # below, a shell may have no voxel in its hollow
-    noise = number("noise", noise, 0, MOST_NOISE)
-    _check_room(examples * size**3)
+    generator = torch.Generator().manual_seed(_arguments.seed(seed))
+    examples = _arguments.whole_number("examples", examples, 2)
+    # In less than 6 voxels a shell may have none in its hollow.
+    size = _arguments.whole_number("size", size, 6)
+    noise = _arguments.number("noise", noise, 0)
 
     targets = torch.arange(examples) % 2
     bodies = _bodies(targets.view(-1, 1, 1, 1) == 1, size, generator)
@@ -87,15 +77,12 @@ def lines(seed: int, pairs: int = 8192, size: int = 16) -> Examples:
     whole image; its angle is uniform, its distance from the centre uniform up to size / 5. The gap
     is a stripe across the line, 1 pixel wide, uniform up to size / 3 from the point of the line
     that is nearest to the centre.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If `seed`, `pairs` (at least 1) or `size` (at least 6) is not such a whole number.
     """
-    generator = torch.Generator().manual_seed(check_seed(seed))
-    pairs, size = whole_number("pairs", pairs, 1), whole_number("size", size, 6)
-    _check_room(2 * pairs * size**2)
+    generator = torch.Generator().manual_seed(_arguments.seed(seed))
+    pairs, size = (
+        _arguments.whole_number("pairs", pairs, 1),
+        _arguments.whole_number("size", size, 6),
+    )
 
     def uniform(limit: float) -> Tensor:
         return limit * (2 * torch.rand(pairs, 1, 1, generator=generator) - 1)
@@ -121,17 +108,13 @@ def nuclei(seed: int, examples: int = 3000, size: int = 24, contrast: float = 0.
     field's values are replaced by the quantiles of a normal distribution in the same order, so
     that only the mean brightness, which differs a little, tells something without a look at
     neighbouring pixels.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If `seed`, `examples` (at least 2), `size` (at least 8) or `contrast` (0 to 10) is not
-        such.
     """
-    generator = torch.Generator().manual_seed(check_seed(seed))
-    examples, size = whole_number("examples", examples, 2), whole_number("size", size, 8)
-    contrast = number("contrast", contrast, 0, MOST_CONTRAST)
-    _check_room(examples * size**2)
+    generator = torch.Generator().manual_seed(_arguments.seed(seed))
+    examples, size = (
+        _arguments.whole_number("examples", examples, 2),
+        _arguments.whole_number("size", size, 8),
+    )
+    contrast = _arguments.number("contrast", contrast, 0)
     targets = torch.arange(examples) % 2
     sign = (2 * targets - 1).view(-1, 1, 1)
     mask = _ellipses(examples, size, generator)
@@ -186,23 +169,16 @@ def digits(size: int = 8, classes: Iterable[int] = range(10)) -> Examples:
 
     inputs (examples, 1, size, size), ink from 0 to 1; 8 x 8 as they come, larger ones bilinear.
     targets (examples,), index into `classes`: the digits to keep. All ten: 1,797 examples.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If `size` is not a whole number of 8 or more, or `classes` not different digits 0 .. 9.
     """
     from sklearn.datasets import load_digits  # a second to import: only for who asks for it
 
-    size = whole_number("size", size, 8)
-    if not isinstance(classes, Iterable):
-        raise TypeError(f"classes must be a list of digits, got {classes!r}")
-    kept = [whole_number("classes", digit, 0, 9) for digit in classes]
+    size = _arguments.whole_number("size", size, 8)
+    wanted = _arguments.list_of("classes", classes, "digits")
+    kept = [_arguments.whole_number("classes", digit, 0, 9) for digit in wanted]
     if not kept or len(set(kept)) != len(kept):
         raise ValueError(f"classes must be one or more different digits, got {kept}")
     bundled = load_digits()
     images = torch.from_numpy(bundled.images).float().unsqueeze(1) / 16  # counts of 0 .. 16 pixels
-    _check_room(len(images) * size**2)
     same = torch.from_numpy(bundled.target)[:, None] == torch.tensor(kept)  # (1797, classes)
     chosen = same.any(1)
     inputs = images[chosen]
@@ -212,12 +188,7 @@ def digits(size: int = 8, classes: Iterable[int] = range(10)) -> Examples:
 
 
 def load(
-    name: str,
-    *,
-    train: bool = True,
-    root: str | Path | None = None,
-    download: bool = True,
-    seed: int = 0,
+    name: str, *, train: bool = True, root: str | Path | None = None, seed: int = 0
 ) -> Examples:
     """The training (or test) examples of the data set called `name`.
 
@@ -225,35 +196,34 @@ def load(
     `held_out_seed(seed)`.
     "digits": a random 1,200 of `digits()`, drawn by `seed`; the other 597 are the test set.
     "fashion_mnist": 60,000 (10,000) inputs of (1, 28, 28); "cifar10": 50,000 (10,000) of
-    (3, 32, 32), 0.6 GB in memory; intensity from 0 to 1 in both. Only these two use `root`, the
-    folder with the downloaded files (default: data/downloads in a checkout, else
-    ~/.cache/course_utils), and `download`, whether to fetch, once and with a progress bar, what is
-    not there.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If there is no data set of this name, or another argument is not of its type.
-    FileNotFoundError
-        If the files are not there and `download` is False.
-    ConnectionError
-        If they could not be downloaded whole. Nothing half-done is kept.
-    OSError
-        If files are there but cannot be read.
+    (3, 32, 32), 0.6 GB in memory; intensity from 0 to 1 in both. torchvision downloads these two
+    into `root` if they are not there; no notebook needs them.
     """
-    if name not in NAMES:
-        raise ValueError(f"unknown data set {name!r}; expected one of {', '.join(NAMES)}")
-    seed, train, download = check_seed(seed), flag("train", train), flag("download", download)
-    instance("root", root, str | os.PathLike | None, "a folder")
-    generate = {"volumes": volumes, "lines": lines, "nuclei": nuclei}.get(name)
-    if generate:
-        return generate(seed if train else held_out_seed(seed))
+    _arguments.one_of("name", name, NAMES)
+    seed, train = _arguments.seed(seed), _arguments.flag("train", train)
+    if name in DOWNLOADS:
+        return _downloaded(name, train, Path(root or "~/.cache/course_utils").expanduser())
     if name == "digits":
         inputs, targets, classes = digits()
         order = torch.randperm(len(inputs), generator=torch.Generator().manual_seed(seed))
         chosen = order[:1200] if train else order[1200:]
         return Examples(inputs[chosen], targets[chosen], classes)
-    return _checked(Examples(*downloaded(name, train, root, download)))
+    generate = {"volumes": volumes, "lines": lines, "nuclei": nuclei}[name]
+    return generate(seed if train else held_out_seed(seed))
+
+
+def _downloaded(name: str, train: bool, root: Path) -> Examples:
+    dataset = getattr(torchvision().datasets, DOWNLOADS[name])
+    try:
+        read = dataset(root, train=train, download=True)  # only what is not there, or is damaged
+    except Exception as error:  # no connection, no room, bad bytes: torchvision raises as it comes
+        raise OSError(
+            f"{name} could not be downloaded to {root} ({error}): try again while connected, copy "
+            "the files there, or use load('digits'), which needs no download"
+        ) from error
+    images = torch.as_tensor(read.data)  # bytes: (n, height, width) or (n, height, width, 3)
+    images = images.unsqueeze(1) if images.ndim == 3 else images.movedim(-1, 1).contiguous()
+    return Examples(images.float().div_(255), torch.as_tensor(read.targets), tuple(read.classes))
 
 
 def held_out_seed(seed: int) -> int:
@@ -261,7 +231,7 @@ def held_out_seed(seed: int) -> int:
 
     It is far from every seed that people use, so that no training set is another's test set.
     """
-    return check_seed(seed) ^ 2**31
+    return _arguments.seed(seed) ^ 2**31
 
 
 def batches(
@@ -275,20 +245,17 @@ def batches(
 
     Every epoch is a new permutation, or with `reshuffle=False` always the first one. The examples
     left over at the end of an epoch, fewer than a batch, are dropped.
-
-    Raises
-    ------
-    TypeError, ValueError
-        At the call: if `examples` is no such pair or its labels are out of range, `batch_size` is
-        not between 1 and the number of examples, or `steps` or `seed` is not 0 or larger.
     """
     if not (isinstance(examples, tuple) and len(examples) in (2, 3)):
         raise TypeError(f"examples must be Examples or (inputs, targets), got {type(examples)}")
     inputs, targets, *classes = examples
     _checked(Examples(inputs, targets, classes[0] if classes else ()))
-    batch_size = whole_number("batch_size", batch_size, 1, len(inputs))
-    steps, reshuffle = whole_number("steps", steps, 0), flag("reshuffle", reshuffle)
-    generator = torch.Generator().manual_seed(check_seed(seed))
+    batch_size = _arguments.whole_number("batch_size", batch_size, 1, len(inputs))
+    steps, reshuffle = (
+        _arguments.whole_number("steps", steps, 0),
+        _arguments.flag("reshuffle", reshuffle),
+    )
+    generator = torch.Generator().manual_seed(_arguments.seed(seed))
     return _drawn(inputs, targets, batch_size, steps, generator, reshuffle)
 
 
@@ -303,18 +270,10 @@ def _drawn(inputs, targets, batch_size, steps, generator, reshuffle):
         yield inputs[chosen], targets[chosen]
 
 
-def _check_room(numbers: int) -> None:
-    if numbers > LARGEST:
-        raise ValueError(
-            f"examples (or pairs) and size must be such that the set has at most {LARGEST:,} "
-            f"numbers, got {numbers:,}"
-        )
-
-
 def _checked(examples: Examples) -> Examples:
     """`examples`, or an error that says what is wrong with them."""
     inputs, targets, classes = examples
-    checks.examples("inputs", inputs, "targets", targets)
+    _arguments.examples("inputs", inputs, "targets", targets)
     lowest, highest = targets.min().item(), targets.max().item()
     if classes and not 0 <= lowest <= highest < len(classes):
         raise ValueError(

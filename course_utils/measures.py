@@ -7,11 +7,14 @@ from collections.abc import Callable
 import pandas as pd
 import torch
 import torch.nn.functional as F
+import xarray as xr
 from torch import Tensor, nn
+from torch.func import functional_call, grad, vmap
+from torch.utils.flop_counter import FlopCounterMode
 
-from course_utils import checks
-from course_utils.checks import function, instance, number, tensor, whole_number
+from course_utils import _arguments
 from course_utils.models import kernels
+from course_utils.training import Loss
 
 MOST_CLASSES = 10_000  # of a linear probe: it has a column for each
 
@@ -21,11 +24,6 @@ def weight_norm(model: nn.Module, norm: str = "l2") -> Tensor:
 
     "l2" is the sum of squares (as Keras' ``regularizers.L2``, without the factor 1/2 of many
     textbooks), "l1" the sum of absolute values, "max" the largest absolute value.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If `norm` is none of these, or the model is not one or has no kernel.
     """
     weights = kernels(model)
     if not weights:
@@ -40,14 +38,8 @@ def weight_norm(model: nn.Module, norm: str = "l2") -> Tensor:
 
 
 def weight_penalty(model: nn.Module, strength: float, norm: str = "l2") -> Tensor:
-    """`strength` times `weight_norm`: what a regulariser adds to the reported loss.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If `strength` is not a finite number of 0 or more, or `norm` not one of `weight_norm`.
-    """
-    return number("strength", strength, 0) * weight_norm(model, norm)
+    """`strength` times `weight_norm`: what a regulariser adds to the reported loss."""
+    return _arguments.number("strength", strength, 0) * weight_norm(model, norm)
 
 
 def by_layer(
@@ -81,16 +73,10 @@ def by_layer(
     fan being fan-in for the spread and fan-out for the gradient (He et al. 2015, "Delving deep into
     rectifiers", sec. 2.2): 0.41, 0.71, 1 for the schemes "torch", "glorot", "kaiming" of
     `course_utils.models.initial_variance` where layers are equally wide.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If there are fewer than 2 examples, `model` uses no such layer, `loss` is not a scalar, or
-        an argument is not of its type.
     """
-    instance("model", model, nn.Module, "a torch.nn.Module")
-    tensor("inputs", inputs)
-    function("loss", loss)
+    _arguments.instance("model", model, nn.Module, "a torch.nn.Module")
+    _arguments.tensor("inputs", inputs)
+    _arguments.function("loss", loss)
     if len(inputs) < 2:
         raise ValueError(f"inputs must hold 2 or more examples to be told apart, got {len(inputs)}")
     model, outputs = copy.deepcopy(model), {}
@@ -137,13 +123,8 @@ def linear_probe(features: Tensor, targets: Tensor) -> float:
         (examples, ...), flattened; more numbers than examples make any classes separable.
     targets
         (examples,), int64: the classes. The share is of these very examples.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If the two are not equally many, `features` not all finite, or `targets` not such classes.
     """
-    checks.examples("features", features, "targets", targets)
+    _arguments.examples("features", features, "targets", targets)
     if targets.dtype != torch.int64 or targets.ndim != 1:
         raise ValueError(
             f"targets must be int64 of shape (examples,), got {targets.dtype}, "
@@ -176,11 +157,6 @@ def adam_statistics(optimizer: torch.optim.Optimizer) -> dict[str, float]:
         Root mean square and largest absolute value of m / (√v + ε): a step in units of lr.
 
     All are NaN before the first step.
-
-    Raises
-    ------
-    TypeError
-        If `optimizer` is not Adam or AdamW.
     """
     if not isinstance(optimizer, torch.optim.Adam):  # AdamW is one
         raise TypeError(f"optimizer must be Adam or AdamW, got {type(optimizer).__name__}")
@@ -226,22 +202,16 @@ def preconditioned_sharpness(
     iterations
         Of the power method, from a fixed start: more for a narrower error, which is on the low
         side.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If `loss` is no such scalar, `optimizer` is not Adam or AdamW, or `iterations` is not a
-        whole number above 0.
     """
     if not isinstance(optimizer, torch.optim.Adam):
         raise TypeError(f"optimizer must be Adam or AdamW, got {type(optimizer).__name__}")
-    instance("loss", loss, Tensor, "a scalar tensor")
+    _arguments.instance("loss", loss, Tensor, "a scalar tensor")
     if loss.ndim or not loss.requires_grad:
         raise ValueError(
             f"loss must be a scalar with its graph, got shape {tuple(loss.shape)}"
             + ("" if loss.requires_grad else ", without one")
         )
-    iterations = whole_number("iterations", iterations, 1)
+    iterations = _arguments.whole_number("iterations", iterations, 1)
     pairs = [(p, group) for group in optimizer.param_groups for p in group["params"]]
     if not all(p in optimizer.state for p, _ in pairs):
         return math.nan
@@ -257,3 +227,114 @@ def preconditioned_sharpness(
         product = torch.autograd.grad(gradients, parameters, vector, retain_graph=True)
         vector = [s * h for s, h in zip(scales, product, strict=True)]
     return torch.cat([v.flatten() for v in vector]).norm().item()
+
+
+def sample_gradients(
+    model: nn.Module,
+    inputs: Tensor,
+    targets: Tensor,
+    loss: Callable[[Tensor, Tensor], Tensor] = F.cross_entropy,
+) -> Tensor:
+    """Each example's own gradient, (examples, trainable parameters), taken in one pass.
+
+    Nothing of `model` changes. Dropout, in training mode, draws for each example anew. The result
+    holds as many numbers as examples times parameters: of a large network take few examples.
+
+    Parameters
+    ----------
+    inputs, targets
+        (examples, ...), equally many.
+    loss
+        ``loss(outputs, targets)``, a scalar, for a batch of one.
+    """
+    _arguments.instance("model", model, nn.Module, "a torch.nn.Module")
+    _arguments.function("loss", loss)
+    _arguments.examples("inputs", inputs, "targets", targets)
+    norms = (m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm))
+    if any(module.training for module in norms):
+        raise ValueError("BatchNorm in training mode mixes the examples: call model.eval() first")
+    trained = {name: p.detach() for name, p in model.named_parameters() if p.requires_grad}
+    if not trained:
+        raise ValueError("the model has no trainable parameter")
+
+    def of_one(parameters: dict[str, Tensor], example: Tensor, target: Tensor) -> Tensor:
+        return loss(functional_call(model, parameters, (example[None],)), target[None])
+
+    gradients = vmap(grad(of_one), (None, 0, 0), randomness="different")(trained, inputs, targets)
+    return torch.cat([part.flatten(1) for part in gradients.values()], 1)
+
+
+def cosines(gradients: Tensor) -> Tensor:
+    """Cosine between each two of `gradients`, (examples, parameters) to (examples, examples).
+
+    NaN where one of the two is zero, as it is once a loss of float32 has reached its zero.
+    """
+    _check_gradients(gradients, 1)
+    unit = gradients / gradients.norm(dim=1, keepdim=True)
+    return unit @ unit.T
+
+
+def noise_scale(gradients: Tensor) -> float:
+    """The batch size beyond which averaging `gradients`, (examples, parameters), pays little.
+
+    tr Σ / |G|², with Σ the covariance of the examples' gradients and G their expectation, both
+    estimated without bias (McCandlish et al. 2018, "An empirical model of large-batch training",
+    eq. 2.9 and appendix A.1). One more than it is Yin et al.'s bound on the batch size, examples
+    times gradient diversity (2018, "Gradient diversity"). Infinite where the
+    examples' mean cannot be told from noise, NaN where all gradients are zero.
+    """
+    _check_gradients(gradients, 2)
+    count = len(gradients)
+    size = gradients.square().sum(1).mean().item()
+    of_mean = gradients.mean(0).square().sum().item()
+    variance = (size - of_mean) * count / (count - 1)
+    signal = (count * of_mean - size) / (count - 1)
+    if size == 0:
+        return math.nan
+    return variance / signal if signal > 0 else math.inf
+
+
+def _check_gradients(gradients: Tensor, least: int) -> None:
+    _arguments.tensor("gradients", gradients, 0)
+    if gradients.ndim != 2 or len(gradients) < least:
+        raise ValueError(
+            f"gradients must have shape (examples, parameters) with {least} or more examples, "
+            f"got {tuple(gradients.shape)}"
+        )
+
+
+def steps_to(losses: xr.DataArray, target: float, window: int = 10) -> xr.DataArray:
+    """Steps until the loss is at `target`: `losses` without `step`, infinite if it is never.
+
+    It is there at the middle of the first `window` steps whose mean is at most `target`: single
+    minibatches are too noisy, and a mean up to now lags behind.
+    """
+    _arguments.instance("losses", losses, xr.DataArray, "a DataArray over step")
+    target, window = (
+        _arguments.number("target", target),
+        _arguments.whole_number("window", window, 1),
+    )
+    if not losses.sizes.get("step"):
+        raise ValueError(f"losses must have a dimension 'step', not empty, got {losses.sizes}")
+    window = min(window, losses.sizes["step"] + 1)  # no longer one is full either
+    there = losses.rolling(step=window).mean() <= target
+    first = there.argmax("step") + 1 - window / 2
+    return first.where(there.any("step"), math.inf).drop_vars("step", errors="ignore")
+
+
+def step_flops(model: nn.Module, inputs: Tensor, targets: Tensor, loss: Loss) -> int:
+    """Additions and multiplications in a step on this batch: forward and backward.
+
+    torch's own counter counts those of the forward pass: matrix products and convolutions, not
+    normalisations, activations or the optimiser. The backward pass needs twice as many, for the
+    gradients of inputs and weights (Kaplan et al. 2020, "Scaling laws", sec. 2.1). It is not
+    counted: there torch's counter takes grouped convolutions for full ones. Works on a copy.
+    """
+    _arguments.instance("model", model, nn.Module, "a torch.nn.Module")
+    _arguments.tensor("inputs", inputs)
+    _arguments.tensor("targets", targets)
+    _arguments.function("loss", loss)
+    model = copy.deepcopy(model)
+    with torch.random.fork_rng(), torch.no_grad(), FlopCounterMode(display=False) as counter:
+        loss(model, inputs, targets)
+    return 3 * counter.get_total_flops()

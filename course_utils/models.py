@@ -1,13 +1,16 @@
-"""What two notebooks need of a model: the initialisations. A notebook's own model stays there."""
+"""What two notebooks need of a model: kernels, initialisations, torchvision's layers.
+
+A notebook's own model stays there.
+"""
 
 import math
 from collections.abc import Iterator
+from types import ModuleType
 
 import torch
 from torch import nn
 
-from course_utils.checks import number, tensor
-from course_utils.reproducibility import check_seed
+from course_utils import _arguments
 
 MOST_STD = 1e6  # of a kernel's entries: far from an overflow, and from anything that trains
 
@@ -17,23 +20,12 @@ def kernels(model: nn.Module) -> list[nn.Parameter]:
 
     Biases and BatchNorm's scales and shifts have one axis and are left out, as Keras'
     ``kernel_regularizer`` leaves them out.
-
-    Raises
-    ------
-    TypeError
-        If `model` is not a torch.nn.Module.
     """
     return [p for p in _parameters(model) if p.ndim >= 2]
 
 
 def count_parameters(model: nn.Module) -> int:
-    """Number of trainable scalars in `model`.
-
-    Raises
-    ------
-    TypeError
-        If `model` is not a torch.nn.Module.
-    """
+    """Number of trainable scalars in `model`."""
     return sum(p.numel() for p in _parameters(model) if p.requires_grad)
 
 
@@ -46,14 +38,8 @@ def _parameters(model: nn.Module) -> Iterator[nn.Parameter]:
 
 
 def fans(weight: torch.Tensor) -> tuple[int, int]:
-    """Fan-in and fan-out of a kernel of shape (out, in, *window): inputs and outputs of a unit.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If `weight` is not a tensor of two or more axes.
-    """
-    tensor("weight", weight, 2, numbers=False)
+    """Fan-in and fan-out of a kernel of shape (out, in, *window): inputs and outputs of a unit."""
+    _arguments.tensor("weight", weight, 2)
     window = math.prod(weight.shape[2:])
     return weight.shape[1] * window, weight.shape[0] * window
 
@@ -65,17 +51,11 @@ def initial_variance(weight: torch.Tensor, scheme: str, fixed_std: float = 0.05)
     "glorot": 2 / (fan_in + fan_out) (Glorot & Bengio 2010, eq. 12).
     "torch": 1 / (3 fan_in), what ``nn.Linear`` and ``nn.Conv*d`` do when left alone.
     "fixed": `fixed_std` squared, whatever the size of the layer.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If `scheme` is none of these, `weight` is no such kernel or empty, or `fixed_std` is not
-        between 0 and 1e6.
     """
     fan_in, fan_out = fans(weight)
     if not fan_in * fan_out:
         raise ValueError(f"weight must hold numbers, got shape {tuple(weight.shape)}")
-    fixed_std = number("fixed_std", fixed_std, 0, MOST_STD)
+    fixed_std = _arguments.number("fixed_std", fixed_std, 0, MOST_STD)
     variances = {
         "kaiming": 2 / fan_in,
         "glorot": 2 / (fan_in + fan_out),
@@ -103,15 +83,9 @@ def initialise(
     Returns
     -------
     The model itself, changed in place.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If `scheme` is unknown, a layer of `model` has no units, or another argument is not of
-        this form.
     """
     weights = kernels(model)
-    generator = None if seed is None else torch.Generator().manual_seed(check_seed(seed))
+    generator = None if seed is None else torch.Generator().manual_seed(_arguments.seed(seed))
     for name, weight in model.named_parameters():
         if weight.numel() == 0:
             raise ValueError(
@@ -124,3 +98,13 @@ def initialise(
         if isinstance(module, nn.Linear | nn.modules.conv._ConvNd) and module.bias is not None:
             module.bias.zero_()
     return model
+
+
+def torchvision() -> ModuleType:
+    """torchvision, whose models and layers the notebooks use; also a build not made for this torch.
+
+    It is slow to import, and so imported only when somebody asks for it.
+    """
+    from course_utils._vision import torchvision
+
+    return torchvision

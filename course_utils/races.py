@@ -5,7 +5,6 @@ model runs from several seeds at several learning rates; its rate is chosen on o
 and judged on the other. (Chosen and judged on the same, the luckiest would win.)
 """
 
-import copy
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -17,59 +16,14 @@ import torch
 import xarray as xr
 from scipy.stats import quantile_test
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
-from course_utils.checks import function, instance, number, tensor, whole_number
+from course_utils import _arguments
+from course_utils.measures import step_flops, steps_to
 from course_utils.sweeps import sweep
 from course_utils.training import Loss, train
 
 CONFIDENCE = 0.9  # of each interval; five runs are the fewest that allow it
 AXES = ("step", "example", "FLOP", "second")
-
-
-def steps_to(losses: xr.DataArray, target: float, window: int = 10) -> xr.DataArray:
-    """Steps until the loss is at `target`: `losses` without `step`, infinite if it is never.
-
-    It is there at the middle of the first `window` steps whose mean is at most `target`: single
-    minibatches are too noisy, and a mean up to now lags behind.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If `losses` have no dimension `step` or no step, `target` is not finite, or `window` not
-        above 0.
-    """
-    instance("losses", losses, xr.DataArray, "a DataArray over step")
-    target, window = number("target", target), whole_number("window", window, 1)
-    if not losses.sizes.get("step"):
-        raise ValueError(f"losses must have a dimension 'step', not empty, got {losses.sizes}")
-    window = min(window, losses.sizes["step"] + 1)  # no longer one is full either
-    there = losses.rolling(step=window).mean() <= target
-    first = there.argmax("step") + 1 - window / 2
-    return first.where(there.any("step"), math.inf).drop_vars("step", errors="ignore")
-
-
-def step_flops(model: nn.Module, inputs: Tensor, targets: Tensor, loss: Loss) -> int:
-    """Additions and multiplications in a step on this batch: forward and backward.
-
-    torch's own counter counts those of the forward pass: matrix products and convolutions, not
-    normalisations, activations or the optimiser. The backward pass needs twice as many, for the
-    gradients of inputs and weights (Kaplan et al. 2020, "Scaling laws", sec. 2.1). It is not
-    counted: there torch's counter takes grouped convolutions for full ones. Works on a copy.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is not of its type.
-    """
-    instance("model", model, nn.Module, "a torch.nn.Module")
-    tensor("inputs", inputs)
-    tensor("targets", targets)
-    function("loss", loss)
-    model = copy.deepcopy(model)
-    with torch.random.fork_rng(), torch.no_grad(), FlopCounterMode(display=False) as counter:
-        loss(model, inputs, targets)
-    return 3 * counter.get_total_flops()
 
 
 def race(
@@ -112,20 +66,15 @@ def race(
     -------
     Dataset over model, rate and seed: "step", "example", "FLOP", "second", each what it took to the
     target. Seconds are this machine's, with so many `workers` at once.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is not of this form.
     """
-    models = dict(instance("models", models, Mapping, "a dict of names and functions"))
-    rates = list(instance("rates", rates, Iterable, "a list of learning rates"))
-    seeds = list(instance("seeds", seeds, Iterable, "a list of whole numbers"))
+    models = dict(_arguments.instance("models", models, Mapping, "a dict of names and functions"))
+    rates = list(_arguments.instance("rates", rates, Iterable, "a list of learning rates"))
+    seeds = list(_arguments.instance("seeds", seeds, Iterable, "a list of whole numbers"))
     _check(models, data, target, rates, seeds)
-    function("loss", loss)
-    function("optimizer", optimizer)
-    steps = whole_number("steps", steps, 1)
-    window = whole_number("window", window, 1, steps)
+    _arguments.function("loss", loss)
+    _arguments.function("optimizer", optimizer)
+    steps = _arguments.whole_number("steps", steps, 1)
+    window = _arguments.whole_number("window", window, 1, steps)
 
     def run(model: str, rate: float, seed: int) -> dict[str, float]:
         net = models[model]()
@@ -163,13 +112,8 @@ def judge(runs: xr.Dataset) -> pd.DataFrame:
     90 % confidence, which assumes nothing of the distribution (from the binomial one: Conover 1999,
     "Practical nonparametric statistics", 3.2), how many runs were there, and at which rate; under
     "sooner" the verdict.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If `runs` lack a dimension, or seeds: ten for two or more rates, five for one.
     """
-    instance("runs", runs, xr.Dataset, "a Dataset from race")
+    _arguments.instance("runs", runs, xr.Dataset, "a Dataset from race")
     if missing := {"model", "rate", "seed"} - set(runs.dims):
         raise ValueError(f"runs must have the dimensions model, rate, seed; missing: {missing}")
     rates, seeds = runs["rate"].values, runs["seed"].values

@@ -20,25 +20,21 @@ from typing import Any
 import joblib
 import numpy as np
 import pandas as pd
+import torch
 import xarray as xr
 from tqdm.auto import tqdm
 
-from course_utils import files, store
-from course_utils.checks import flag, instance, whole_number
-from course_utils.reproducibility import check_seed, isolated, mode, seeds_from_environment
-from course_utils.store import Experiment
-from course_utils.workers import MOST_WORKERS, Outcome, ignore_interrupts, outcomes
+from course_utils import _arguments, _files, _store, _stored_runs
+from course_utils._environment import mode, seeds_from_environment
+from course_utils._runs import Experiment, Run, result_of
+from course_utils._stored_runs import SweepWarning
+from course_utils._workers import Outcome, ignore_interrupts, outcomes
 
-Run = tuple[Any, ...]  # the value of each setting, then the seed
-GRID_LIMIT = 10_000  # runs behind a lab: hours of `make data`, and as much as a file should hold
 KEPT_NAMES = ("run", "seed", "stored")  # of what `sweep` adds to its settings
-# `isolated` seeds generators that the threads of a process share: its runs take turns. Of one
-# thread's nested runs none waits for the other.
+# `isolated` seeds generators that the threads of a process share: its runs take turns. A sweep
+# inside a run is in the same thread, and has the turn already.
 ONE_AT_A_TIME = threading.RLock()
-
-
-class SweepWarning(UserWarning):
-    """A sweep that is incomplete: interrupted, or with runs that raised an error."""
+_torches_named: set[str] = set()  # versions of torch that a reader of this process has heard of
 
 
 def sweep(
@@ -82,24 +78,27 @@ def sweep(
 
     Raises
     ------
-    TypeError, ValueError
-        If the grid does not fit the experiment, is empty or too large. An error that every run
-        raises is raised; one that only some raise becomes a `SweepWarning`.
+    Exception
+        What every run raises is raised; what only some raise becomes a `SweepWarning`.
     """
-    seeds, full, live = _seeds(seeds), flag("full", full), flag("live", live)
-    grid = _checked_grid(experiment, grid, seeds, whole_number("limit", limit, 1))
+    seeds = _seeds(seeds)
+    full, live = _arguments.flag("full", full), _arguments.flag("live", live)
+    grid = _checked_grid(experiment, grid, seeds, _arguments.whole_number("limit", limit, 1))
+    making = mode() == "data" and name is not None
     if name is not None:
-        path = store.store_path(name)
-        if mode() == "data":
-            files.check_writable(path.parent)  # now, and not after minutes of training
-    original, changed = _original(experiment, name, grid)
+        path = _store.store_path(name)
+        if making:
+            _files.check_writable(path.parent)  # now, and not after minutes of training
+    original, changed = _stored_runs.original(experiment, name, grid)
     found: dict[Run, xr.Dataset] = {}
-    if original is not None and mode() == "read" and not full:
-        if changed:
+    if original is not None and not full:
+        if not changed:
+            found = _stored_runs.lookup(original, grid, seeds[1:] if live and not making else seeds)
+        elif not making:
             seeds = seeds[:1]  # the stored seeds belong to another experiment
-        else:
-            found = _lookup(original, grid, seeds[1:] if live else seeds)
     runs = [(*point, seed) for seed in seeds for point in itertools.product(*grid.values())]
+    if making and len(found) < len(runs):
+        found = {}  # a stored result is made in one piece
     trained = _train(experiment, list(grid), [run for run in runs if run not in found], workers)
     result = _assemble({run: data for run, (data, _) in trained.items()} | found, grid, seeds)
     from_store = {run[-1] for run in found}
@@ -112,12 +111,14 @@ def sweep(
         "runs": len(trained),
         "missing": len(runs) - len(trained) - len(found),
         "cpu_seconds": sum(seconds for _, seconds in trained.values()),
-        "difference": _difference(result, original),
+        "torch": _stored_runs.other_torch(original),
+        "original": original if changed else None,
+        "difference": _stored_runs.difference(result, original),
     }
-    if mode() == "data" and name:
+    if making and trained:
         if result.attrs["missing"]:
             raise RuntimeError(f"{name} is not stored: {result.attrs['missing']} runs are missing")
-        store.save(name, result, experiment)
+        _store.save(name, result, experiment)
     return result
 
 
@@ -130,42 +131,43 @@ def stored_grid(
 ) -> xr.Dataset:
     """The stored curves behind a lab: `experiment` over `grid` at one seed.
 
-    Nothing is trained, except by ``make data``, which rewrites the file.
+    Nothing is trained, except by ``make data``, which writes the file.
 
     Returns
     -------
     Dataset with a dimension for each setting and those of the experiment. ``attrs["origin"]`` is
     "stored", or "original" if the experiment is no longer the one that made the curves, or
     "missing" if none are stored of this seed and these settings, and then there is no curve.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If the grid does not fit the experiment, or another argument is not of its type.
     """
-    if workers is not None:
-        workers = whole_number("workers", workers, 1, MOST_WORKERS)
-    grid = _checked_grid(experiment, grid, [check_seed(seed)], limit=GRID_LIMIT)
+    grid = _checked_grid(experiment, grid, [_arguments.seed(seed)], limit=None)
     if mode() == "data":
-        sweep(experiment, grid, [seed], name=name, workers=workers, limit=GRID_LIMIT)
-    original = _stored(name)
-    settings = set(store.settings_of(original)) if original is not None else None
+        sweep(experiment, grid, [seed], name=name, workers=workers, limit=10**9)
+    original = _stored_runs.stored(name)
+    settings = set(_store.settings_of(original)) if original is not None else None
     if settings != set(grid) or seed not in original["seed"].values:
         empty = xr.Dataset(coords={**grid, "seed": seed})
         return empty.assign_attrs(settings=list(grid), origin="missing")
     runs = original.sel(seed=seed).reindex(grid)
-    origin = "stored" if store.matches(experiment, original) else "original"
+    origin = "stored" if _store.matches(experiment, original) else "original"
     return runs.assign_attrs(original.attrs, settings=list(grid), origin=origin)
 
 
-def describe(runs: xr.Dataset) -> str:
-    """What a sweep trained here, what it took from the store, and whether the two agree.
+def join(parts: Sequence[xr.Dataset], dim: str) -> xr.Dataset:
+    """Sweeps over different values of the setting `dim` as one, the originals of edited ones too.
 
-    Raises
-    ------
-    TypeError
-        If `runs` is not what `sweep` returned.
+    What only some of them have is NaN in the others.
     """
+    parts = _arguments.list_of("parts", parts, "Datasets from sweep", xr.Dataset)
+    originals = [part.attrs.get("original") for part in parts]
+    options = {"join": "outer", "data_vars": "all", "coords": "minimal", "compat": "override"}
+    joined = xr.concat(parts, dim, combine_attrs="drop", **options)
+    if None not in originals:
+        joined.attrs["original"] = xr.concat(originals, dim, combine_attrs="drop", **options)
+    return joined
+
+
+def describe(runs: xr.Dataset) -> str:
+    """What a sweep trained here, what it took from the store, and whether the two agree."""
     if not isinstance(runs, xr.Dataset) or "cpu_seconds" not in runs.attrs:
         raise TypeError(f"runs must be what sweep returns, got a {type(runs).__name__}")
     seeds, stored = runs["seed"].values, runs["stored"].values
@@ -182,16 +184,23 @@ def describe(runs: xr.Dataset) -> str:
         come = "Seeds {} come" if stored.sum() > 1 else "Seed {} comes"
         but = ", but for settings that it lacks" if partly else ""
         text.append(f"{come.format(_listed(seeds[stored]))} from the store{but}.")
-    difference = runs.attrs["difference"]
+    return " ".join([*text, *_compared(runs)])
+
+
+def _compared(runs: xr.Dataset) -> list[str]:
+    """Sentences on how what was trained here compares with what is stored."""
+    difference, torch_then, seeds = runs.attrs["difference"], runs.attrs["torch"], runs["seed"]
+    text = []
     if runs.attrs["changed"]:
         text.append(
             f"This is not the experiment that made the stored results (it differs in "
-            f"{', '.join(runs.attrs['changed'])}), so they are not used; any stored band shows the "
+            f"{', '.join(runs.attrs['changed'])}), so they are not used; any grey band shows the "
             f"original."
         )
-        everything = len(seeds_from_environment())
+        here, everything = runs.attrs["runs"], len(seeds_from_environment())
         if len(seeds) < everything:
-            whole = everything * cost / max(1, min(joblib.cpu_count(), everything * here))
+            cores = max(1, min(joblib.cpu_count(), everything * here))
+            whole = everything * runs.attrs["cpu_seconds"] / cores
             text.append(f"All seeds of yours would take about {whole:.0f} s: add full=True.")
     elif difference == 0:
         text.append("What was trained here equals the stored runs, bit for bit.")
@@ -200,19 +209,10 @@ def describe(runs: xr.Dataset) -> str:
             f"What was trained here follows the stored runs to within {difference:.1g}: another "
             f"processor or version rounds differently. The claims allow for it."
         )
-    return " ".join(text)
-
-
-def original_runs(runs: xr.Dataset) -> xr.Dataset | None:
-    """The stored runs of the original experiment, if `runs` come from an edited one, else None.
-
-    Raises
-    ------
-    TypeError
-        If `runs` is not a Dataset.
-    """
-    instance("runs", runs, xr.Dataset, "what sweep returns")
-    return _stored(runs.attrs["name"]) if runs.attrs.get("changed") else None
+    if torch_then and torch_then not in _torches_named:
+        _torches_named.add(torch_then)
+        text.append(f"(They were made with torch {torch_then}; this is {torch.__version__}.)")
+    return text
 
 
 def _listed(seeds: Sequence[int]) -> str:
@@ -224,9 +224,7 @@ def _seeds(seeds: Iterable[int] | None) -> list[int]:
     """The seeds asked for, those of the environment by default."""
     if seeds is None:
         return seeds_from_environment()
-    if not isinstance(seeds, Iterable):
-        raise TypeError(f"seeds must be a list of whole numbers, got {seeds!r}")
-    seeds = [check_seed(seed) for seed in seeds]
+    seeds = [_arguments.seed(seed) for seed in _arguments.list_of("seeds", seeds, "whole numbers")]
     if not seeds or len(set(seeds)) != len(seeds):
         raise ValueError(f"seeds must be distinct, at least one, got {seeds}")
     return seeds
@@ -234,31 +232,24 @@ def _seeds(seeds: Iterable[int] | None) -> list[int]:
 
 def _setting_values(key: str, values: Any) -> list[Any]:
     """The values of one setting as a list of distinct numbers or strings."""
-    if isinstance(values, str) or not isinstance(values, Iterable):
-        raise TypeError(f"setting {key!r} needs a list of values, got {values!r}")
-    listed = [value.item() if isinstance(value, np.generic) else value for value in values]
-    if not listed:
-        raise ValueError(f"setting {key!r} has no values: give at least one")
+    listed = _arguments.list_of(f"setting {key!r}", values, "values")
+    listed = [value.item() if isinstance(value, np.generic) else value for value in listed]
     for value in listed:
         if not isinstance(value, bool | int | float | str):
             raise TypeError(f"setting {key!r}: expected numbers or strings, got {value!r}")
-    if any(value != value for value in listed):
-        raise ValueError(f"setting {key!r} must not be NaN, which labels nothing: {listed}")
     if len({isinstance(value, str) for value in listed}) > 1:
         raise TypeError(f"setting {key!r} must be all numbers or all strings, got {listed}")
-    if len(set(listed)) != len(listed):
-        raise ValueError(f"setting {key!r} has a value twice: {listed}")
+    if not listed or len(set(listed)) != len(listed) or any(value != value for value in listed):
+        raise ValueError(f"setting {key!r} must have different values, one or more: got {listed}")
     return listed
 
 
 def _checked_grid(
-    experiment: Experiment, grid: Mapping[str, Sequence[Any]], seeds: list[int], limit: int
+    experiment: Experiment, grid: Mapping[str, Sequence[Any]], seeds: list[int], limit: int | None
 ) -> dict[str, list[Any]]:
     """The grid as lists, if it fits the experiment."""
-    if not callable(experiment):
-        raise TypeError(f"experiment must be a function of settings and seed, got {experiment!r}")
-    if not isinstance(grid, Mapping):
-        raise TypeError(f"grid must be a dict of settings and their values, got {grid!r}")
+    _arguments.function("experiment", experiment, "a function of settings and seed")
+    grid = _arguments.mapping("grid", grid, "a dict of settings and their values")
     if not grid:
         raise ValueError("the grid is empty: it needs at least one setting and its values")
     if kept := grid.keys() & set(KEPT_NAMES):
@@ -273,47 +264,9 @@ def _checked_grid(
             f"which takes ({accepted}): {error}"
         ) from None
     count = len(seeds) * math.prod(len(values) for values in grid.values())
-    if count > limit:
-        way_out = "it has to be smaller" if limit == GRID_LIMIT else f"pass limit={count} to go on"
-        raise ValueError(f"{count} runs are more than limit={limit}; {way_out}")
+    if limit is not None and count > limit:
+        raise ValueError(f"{count} runs are more than limit={limit}; pass limit={count} to go on")
     return grid
-
-
-def _original(
-    experiment: Experiment, name: str | None, grid: Mapping[str, list]
-) -> tuple[xr.Dataset | None, list[str]]:
-    """The stored result `name`, and in what its experiment or settings differ from these."""
-    original = _stored(name) if name and mode() == "read" else None
-    if original is None:
-        return None, []
-    if set(grid) != set(store.settings_of(original)):  # the others had their defaults
-        return original, ["the settings of the grid"]
-    try:
-        return original, store.differences(experiment, original)
-    except TypeError as error:
-        return original, [str(error)]
-
-
-def _stored(name: str) -> xr.Dataset | None:
-    """The stored result `name`; None, with a warning, if its file is broken: all can be trained."""
-    try:
-        return store.load(name)
-    except store.StoreError as error:
-        message = f"{error}. Until then it counts as missing"
-        warnings.warn(message, SweepWarning, stacklevel=4)
-        return None
-
-
-def _lookup(
-    original: xr.Dataset, grid: Mapping[str, list], seeds: Sequence[int]
-) -> dict[Run, xr.Dataset]:
-    """Those of the runs that are in the store."""
-    axes = {**grid, "seed": seeds}
-    known = [[v for v in values if v in original[key].values] for key, values in axes.items()]
-    return {
-        run: original.sel(dict(zip(axes, run, strict=True)), drop=True)
-        for run in itertools.product(*known)
-    }
 
 
 def _train(
@@ -358,13 +311,7 @@ def _one_run(experiment: Experiment, settings: list[str], run: Run) -> Outcome:
     with ONE_AT_A_TIME, joblib.parallel_config("sequential"):
         started = time.process_time()
         try:
-            with isolated(run[-1]):
-                values = experiment(**dict(zip(settings, run[:-1], strict=True)), seed=run[-1])
-            if not isinstance(values, Mapping) or not values:
-                raise TypeError(
-                    f"the experiment must return a Dataset or a dict of numbers, got {values!r}"
-                )
-            outcome = values if isinstance(values, xr.Dataset) else xr.Dataset(values)
+            outcome = result_of(experiment, settings, run)
             if taken := {*settings, *KEPT_NAMES} & {*outcome.variables, *outcome.dims}:
                 raise ValueError(
                     f"the experiment must not return anything called {min(taken)!r}, which is "
@@ -393,16 +340,3 @@ def _assemble(
     joined = joined.assign_coords(xr.Coordinates.from_pandas_multiindex(index, "run"))
     labelled = joined.unstack("run").reindex({**grid, "seed": list(seeds)})
     return labelled.transpose(*grid, "seed", ...)
-
-
-def _difference(result: xr.Dataset, original: xr.Dataset | None) -> float:
-    """Largest difference between runs trained here and the same runs in the store; NaN if none."""
-    if original is None or not set(result.data_vars) <= set(original.data_vars):
-        return math.nan
-    here = result.sel(seed=~result["stored"]).drop_vars("stored")
-    ours, theirs = xr.align(here, original[list(result.data_vars)], join="inner")
-    if 0 in ours.sizes.values():
-        return math.nan
-    same = (ours == theirs) | (ours.isnull() & theirs.isnull())
-    apart = xr.where(same, 0.0, abs(ours - theirs)).fillna(np.inf)  # NaN on one side only
-    return float(max(values.max() for values in apart.data_vars.values()))

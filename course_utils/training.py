@@ -17,8 +17,7 @@ import torch
 import xarray as xr
 from torch import Tensor, nn
 
-from course_utils import checks
-from course_utils.checks import instance, whole_number
+from course_utils import _arguments
 
 Terms = dict[str, Tensor]
 Loss = Callable[[nn.Module, Tensor, Tensor], Tensor | Terms]
@@ -37,13 +36,8 @@ def watch(callback: Callable[[xr.Dataset], None]) -> Iterator[None]:
     """Let `callback` see the curves so far of every `train` in this block, as they grow.
 
     It is called about three times a second, and once when a run ends, be it by an interrupt.
-
-    Raises
-    ------
-    TypeError
-        If `callback` is not a function.
     """
-    checks.function("callback", callback, "a function of the curves so far")
+    _arguments.function("callback", callback, "a function of the curves so far")
     token = _watcher.set(callback)
     try:
         yield
@@ -87,18 +81,12 @@ def train(
     for measures the dimension `measured_step`. The scalar `diverged_at` is the first step whose
     loss is NaN or infinite, or -1; there, or where `stop_when` said so, the run ends and what is
     missing is NaN. The scalar `steps_done` counts the steps that have a loss.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument, or what `loss`, `measure` or `batches` return, is not of this form. An
-        error that `loss` itself raises says in a note what the batch was.
     """
-    instance("model", model, nn.Module, "a torch.nn.Module")
-    instance("batches", batches, Iterable, "a list, say, of (inputs, targets)")
+    _arguments.instance("model", model, nn.Module, "a torch.nn.Module")
+    _arguments.instance("batches", batches, Iterable, "a list, say, of (inputs, targets)")
     _check_arguments(loss, optimizer, steps, measure, every)
     if stop_when is not None:
-        checks.function("stop_when", stop_when, "a function of the losses so far")
+        _arguments.function("stop_when", stop_when, "a function of the losses so far")
     record = _Record(steps, dict(measure or {}), every)
     callback, redrawn = _watcher.get(), time.monotonic()
     stream = _endless(batches)
@@ -108,8 +96,7 @@ def train(
             try:
                 value = loss(model, *batch)
             except Exception as error:
-                error.add_note(_situation(step, model, batch))
-                raise
+                raise _noted(error, step, model, batch) from error.__cause__
             terms = _terms(value)
             total = sum(terms.values())
             if not total.requires_grad:
@@ -232,8 +219,8 @@ def _pair(batch: Any) -> tuple[Tensor, Tensor]:
     return batch
 
 
-def _situation(step: int, model: nn.Module, batch: tuple[Any, Any]) -> str:
-    """Where an error of the loss came from, for who has to look for it."""
+def _noted(error: Exception, step: int, model: nn.Module, batch: tuple[Any, Any]) -> Exception:
+    """The error of a loss, with a note that says where it came from."""
     inputs, targets = (
         f"{part.dtype} {tuple(part.shape)} on {part.device}"
         if isinstance(part, Tensor)
@@ -241,10 +228,11 @@ def _situation(step: int, model: nn.Module, batch: tuple[Any, Any]) -> str:
         for part in batch
     )
     devices = sorted({str(parameter.device) for parameter in model.parameters()})
-    return (
+    error.add_note(
         f"raised by loss(model, inputs, targets) at step {step}; inputs: {inputs}; "
         f"targets: {targets}; the model is on {', '.join(devices) or 'no device'}"
     )
+    return error
 
 
 def _endless(batches: Iterable[tuple[Tensor, Tensor]]) -> Iterator[tuple[Tensor, Tensor]]:
@@ -263,8 +251,8 @@ def _check_arguments(loss, optimizer, steps, measure, every) -> None:
         raise TypeError(f"loss must be a function of model, inputs and targets, got {loss!r}")
     if not isinstance(optimizer, torch.optim.Optimizer):
         raise TypeError(f"optimizer must be a torch.optim.Optimizer, got {optimizer!r}")
-    whole_number("steps", steps, 1, MOST_STEPS)
-    whole_number("every", every, 1)
+    _arguments.whole_number("steps", steps, 1, MOST_STEPS)
+    _arguments.whole_number("every", every, 1)
     if not isinstance(measure or {}, Mapping):
         raise TypeError(f"measure must be a dict of names and functions, got {measure!r}")
     for name, function in (measure or {}).items():

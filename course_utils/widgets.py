@@ -3,8 +3,8 @@
 This is the door; behind it are the modules that the imports name.
 """
 
-from course_utils.exercises import Exercises
-from course_utils.lab import lab
-from course_utils.predictions import Predictions
+from course_utils._exercises import Exercises
+from course_utils._lab import lab
+from course_utils._predictions import Predictions
 
 __all__ = ["Exercises", "Predictions", "lab"]

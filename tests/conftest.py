@@ -60,7 +60,7 @@ def call(tmp_path, capfd) -> Callable[..., tuple[int, str]]:
 @pytest.fixture
 def one_thread():
     """One thread, and the same first weights whatever ran before."""
-    from course_utils.reproducibility import isolated  # imports torch: not for every test
+    from course_utils._runs import isolated  # imports torch: not for every test
 
     with isolated(0):
         yield

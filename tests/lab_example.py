@@ -8,8 +8,8 @@ import torch
 import xarray as xr
 from torch import nn
 
-from course_utils.fingerprint import fingerprint
-from course_utils.reproducibility import isolated
+from course_utils._fingerprint import fingerprint
+from course_utils._runs import isolated
 from course_utils.training import train
 
 GRID = {"width": [2, 8, 64], "penalty_strength": [0.0, 0.001, 0.01], "kind": ["L2", "L1"]}

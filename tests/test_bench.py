@@ -18,7 +18,8 @@ import psutil
 import pytest
 import torch
 
-from course_utils import files, store
+from course_utils import _files as files
+from course_utils import _store as store
 from course_utils.sweeps import sweep
 
 pytestmark = pytest.mark.slow

@@ -121,12 +121,12 @@ def test_an_error_that_does_not_travel_is_an_error_still(client):
 
 
 def test_a_worker_without_the_package_is_named(client):
-    client.run(lambda: sys.modules.update({"course_utils.workers": None}))
+    client.run(lambda: sys.modules.update({"course_utils._workers": None}))
     try:
         with pytest.raises(RuntimeError, match=r"worker tcp://127.* cannot import course_utils"):
             sweep(experiment, GRID, SEEDS)
     finally:
-        client.run(lambda: sys.modules.pop("course_utils.workers"))
+        client.run(lambda: sys.modules.pop("course_utils._workers"))
 
 
 def test_a_sweep_within_a_run_does_not_wait_for_its_turn():

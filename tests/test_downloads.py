@@ -25,8 +25,8 @@ import pytest
 import torch
 
 from course_utils import downloads
+from course_utils._vision import torchvision
 from course_utils.datasets import Examples, load
-from course_utils.vision import torchvision
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:Python 3.14 will, by default, filter extracted tar:DeprecationWarning"  # torchvision's

@@ -18,7 +18,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from course_utils import files, store
+from course_utils import _files as files
+from course_utils import _store as store
 
 pytestmark = pytest.mark.slow
 
@@ -133,7 +134,8 @@ def test_writing_cut_short_leaves_the_old_file_and_nothing_else(folder, monkeypa
 def test_what_a_killed_process_left_goes_with_a_later_write(tmp_path):
     """It was killed between two bytes; another one may be at work on the same file just now."""
     code = (
-        "import os, signal, sys\nfrom pathlib import Path\nfrom course_utils import files\n"
+        "import os, signal, sys\nfrom pathlib import Path\n"
+        "from course_utils import _files as files\n"
         "files.os.replace = lambda *paths: os.kill(os.getpid(), signal.SIGKILL)\n"
         "files.write(Path(sys.argv[1]), 'new')"
     )
@@ -160,7 +162,7 @@ def test_two_processes_may_write_the_same_file(tmp_path):
     """The loser's file is replaced whole; with one temporary name they would mix or collide."""
     path = tmp_path / "record.json"
     code = (
-        "import sys\nfrom pathlib import Path\nfrom course_utils.files import write\n"
+        "import sys\nfrom pathlib import Path\nfrom course_utils._files import write\n"
         "for _ in range(400): write(Path(sys.argv[1]), sys.argv[2] * int(sys.argv[3]))"
     )
     sizes = {"a": 90_000, "b": 20_000}

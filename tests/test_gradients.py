@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from course_utils.gradients import cosines, noise_scale, sample_gradients
+from course_utils.measures import cosines, noise_scale, sample_gradients
 
 
 def network() -> nn.Sequential:

@@ -11,9 +11,9 @@ import xarray as xr
 from scipy.integrate import quad
 from torch import nn
 
+from course_utils._runs import isolated
 from course_utils.measures import weight_norm, weight_penalty
 from course_utils.models import count_parameters, initial_variance, kernels
-from course_utils.reproducibility import isolated
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from execution import ROOT
 
-from course_utils.reproducibility import isolated
+from course_utils._runs import isolated
 
 NOTEBOOK = ROOT / "notebooks" / "02_deeper_but_worse.ipynb"
 SCHEMES = ["torch", "glorot", "kaiming"]

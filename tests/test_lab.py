@@ -15,9 +15,9 @@ import xarray as xr
 from lab_example import GRID, STEPS, experiment, stored_example
 from matplotlib._pylab_helpers import Gcf
 
-from course_utils import lab as lab_module
-from course_utils import main_thread
-from course_utils.lab_picture import Line, fit_scale, grid_range
+from course_utils import _front_end as main_thread
+from course_utils import _lab as lab_module
+from course_utils._lab_picture import Line, fit_scale, grid_range
 from course_utils.training import train
 from course_utils.widgets import lab
 

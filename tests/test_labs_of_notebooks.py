@@ -17,7 +17,7 @@ from labs import own_cells
 from test_lab import STORED, shows
 from test_stored_results import NOTEBOOKS
 
-from course_utils.reproducibility import isolated
+from course_utils._runs import isolated
 
 pytestmark = pytest.mark.slow
 

@@ -19,7 +19,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from open_lab import COPY, RECORD, ROOT, START, prepare
 
-from course_utils import files
+from course_utils import _files as files
 
 PICTURE = "iVBORw0KGgo="
 NEWER = (
@@ -227,7 +227,7 @@ def test_our_notebooks_keep_their_first_figure_and_nothing_behind(copied):
 @pytest.mark.slow
 def test_stored_results_are_found_from_a_kernel_in_the_copy(copied, notebook):
     cell = (
-        "from pathlib import Path\nfrom course_utils import store\n"
+        "from pathlib import Path\nfrom course_utils import _store as store\n"
         "name = sorted(store.store_folder().glob('00_*.nc'))[0].stem\n"
         "print(Path.cwd().name, store.settings_of(store.load(name)) != {})"
     )

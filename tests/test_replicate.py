@@ -18,7 +18,9 @@ import run_notebooks
 import xarray as xr
 from stand_in import CLAIMS, FAILING, LOGS
 
-from course_utils import claims, files, store
+from course_utils import _files as files
+from course_utils import _store as store
+from course_utils import claims
 
 pytestmark = pytest.mark.slow
 

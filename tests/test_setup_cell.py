@@ -26,7 +26,7 @@ print(json.dumps({
     "versions": {name: importlib.metadata.version(name) for name in names},
 }))"""
 IMPORT = """
-import json, pathlib, course_utils, course_utils.vision
+import json, pathlib, course_utils, course_utils._vision
 folder = pathlib.Path(course_utils.__file__).parent
 stored = sorted(path.name for path in (folder / "store_files").iterdir())
 print(json.dumps({"folder": str(folder), "stored": stored}))"""

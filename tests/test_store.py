@@ -11,9 +11,11 @@ import pytest
 import torch
 import xarray as xr
 
-from course_utils import files, store, sweeps
-from course_utils import fingerprint as fingerprints
-from course_utils.fingerprint import fingerprint
+from course_utils import _files as files
+from course_utils import _fingerprint as fingerprints
+from course_utils import _store as store
+from course_utils import sweeps
+from course_utils._fingerprint import fingerprint
 from course_utils.sweeps import SweepWarning, describe, original_runs, stored_grid, sweep
 
 EXPERIMENT = """
@@ -190,7 +192,7 @@ def test_the_package_in_reach_counts(notebook, monkeypatch):
         return train
 
     found = fingerprint(experiment)
-    assert {"course_utils.training", "course_utils.reproducibility"} <= found.keys()
+    assert {"course_utils.training", "course_utils._environment"} <= found.keys()
     assert "course_utils.figures" not in found, "a figure cannot change a number"
     source = fingerprints._module_source
     monkeypatch.setattr(

@@ -9,8 +9,8 @@ import pytest
 from definitions import uses
 from machine import MADE
 
-from course_utils import store
-from course_utils.reproducibility import isolated
+from course_utils import _store as store
+from course_utils._runs import isolated
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))

@@ -13,7 +13,8 @@ import torch
 import xarray as xr
 from torch import nn
 
-from course_utils.reproducibility import isolated, parse_seeds, provenance
+from course_utils._environment import parse_seeds, provenance
+from course_utils._runs import isolated
 from course_utils.sweeps import SweepWarning, describe, sweep
 from course_utils.training import train
 

@@ -16,7 +16,7 @@ from definitions import Use
 from machine import kind
 from stand_in import CLAIMS, FAILING
 
-from course_utils import store
+from course_utils import _store as store
 from course_utils.sweeps import sweep
 
 pytestmark = pytest.mark.slow

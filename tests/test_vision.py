@@ -5,7 +5,7 @@ import sys
 
 IMPORT = """
 import torch
-from course_utils.vision import torchvision
+from course_utils._vision import torchvision
 """
 USE = f"""{IMPORT}
 from torchvision import datasets, models, transforms
@@ -32,8 +32,8 @@ def refuse(path):
 torch.ops.load_library = refuse
 """
 UNTOUCHED = """
-import course_utils.vision
-assert not hasattr(course_utils.vision, "_DECLARED"), "declared operators that were there"
+import course_utils._vision
+assert not hasattr(course_utils._vision, "_DECLARED"), "declared operators that were there"
 """
 # The trap itself, and afterwards a way out of it that claims no more than it has.
 TRAP = """

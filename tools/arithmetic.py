@@ -20,7 +20,7 @@ from execution import Problem, add_folders
 from machine import processor
 from replicate import chosen, finished, replicate, source, status_of
 
-from course_utils import files
+from course_utils import _files as files
 
 AVX2 = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"}  # of most laptops
 NO_VECTORS = {"ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "SSE41"}

@@ -28,8 +28,9 @@ from bench_measuring import keep, matrix_rate, measured
 from execution import environment
 from torch.utils.flop_counter import FlopCounterMode
 
-from course_utils import files, store
-from course_utils.reproducibility import parse_seeds, provenance
+from course_utils import _files as files
+from course_utils import _store as store
+from course_utils._environment import parse_seeds, provenance
 
 OURS = "sweep"
 QUICK = {"repetitions": 1, "seeds": "0-1", "steps": 20, "values": 1}

@@ -26,9 +26,9 @@ from bench_experiments import WORKLOADS, Problem, Workload, ends, ends_of_runs, 
 from bench_measuring import cpu_seconds
 from torch.utils.data import DataLoader, TensorDataset
 
-from course_utils import vision  # noqa: F401  Lightning imports torchvision, which may need it
+from course_utils import _vision as vision  # noqa: F401  Lightning imports torchvision, which may need it
+from course_utils._environment import parse_seeds
 from course_utils.datasets import batches
-from course_utils.reproducibility import parse_seeds
 from course_utils.sweeps import sweep
 from course_utils.training import train
 

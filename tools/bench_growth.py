@@ -19,9 +19,9 @@ from bench_measuring import keep, measured
 from joblib.externals.loky import get_reusable_executor
 from matplotlib.figure import Figure
 
-from course_utils import files
+from course_utils import _files as files
+from course_utils._environment import provenance
 from course_utils.figures import COLOURS, new_figure, png
-from course_utils.reproducibility import provenance
 from course_utils.sweeps import sweep
 
 SIZES = [1, 2, 4, 8, 16]

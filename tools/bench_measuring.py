@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import torch
 
-from course_utils import files
+from course_utils import _files as files
 
 INTERVAL = 0.25  # seconds between two looks at the memory: each look costs the observed a little
 

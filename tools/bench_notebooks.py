@@ -21,8 +21,8 @@ from bench_measuring import Cost, keep, measured
 from execution import add_folders, environment, execute, select
 from nbformat.v4 import new_code_cell
 
-from course_utils import files
-from course_utils.reproducibility import provenance
+from course_utils import _files as files
+from course_utils._environment import provenance
 
 # Puts notes between the notebook and what it imports; the notebook's own cells stay as they are.
 NOTES = """

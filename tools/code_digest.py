@@ -14,7 +14,7 @@ from pathlib import Path
 import nbformat
 from counts import ROOT
 
-from course_utils import fingerprint
+from course_utils import _fingerprint as fingerprint
 
 APART = {"setup", "widget", "exercise"}  # tags of cells that no claim hangs on
 DRAWS = {"show", "new_figure", "display"}  # a cell that calls one of these shows something

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import nbformat
 from nbformat import NotebookNode
 
-from course_utils import files
+from course_utils import _files as files
 
 ROOT = Path(__file__).resolve().parent.parent
 REPOSITORY = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?/(?!.*\.git$)[A-Za-z0-9._-]+")

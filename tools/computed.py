@@ -14,7 +14,7 @@ from typing import Any
 
 from counts import ROOT, Claimed
 
-from course_utils import files
+from course_utils import _files as files
 
 COMPUTED = ROOT / "data" / "proof" / "computed"
 Value = float | str  # JSON has no word for what is not finite

@@ -15,8 +15,8 @@ from typing import NamedTuple
 
 import nbformat
 
-from course_utils import files
-from course_utils.reproducibility import parse_seeds
+from course_utils import _files as files
+from course_utils._environment import parse_seeds
 
 ROOT = Path(__file__).resolve().parent.parent
 COUNTED = ROOT / "data" / "proof" / "counted"

@@ -1,7 +1,7 @@
 """Runs notebooks from scratch in kernels of their own and collects what went wrong.
 
 Shared by run_notebooks.py and replicate.py. A run is described by the course's environment
-variables (see course_utils.reproducibility); nothing that the shell says about them gets through.
+variables (see course_utils._environment); nothing that the shell says about them gets through.
 """
 
 import argparse

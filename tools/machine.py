@@ -27,7 +27,7 @@ def processor() -> str:
 def kind(processor: str, versions: str) -> str:
     """What decides the bits of a run: processor, and torch with the instructions that it uses.
 
-    `versions` is a line of ``course_utils.reproducibility.provenance``. Two results of the same
+    `versions` is a line of ``course_utils._environment.provenance``. Two results of the same
     kind are to be equal; "" means that nobody knows, and is like nothing, not even itself.
     """
     torch = re.search(r"torch \S+ \(\w+\)", versions)

@@ -17,7 +17,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from course_utils import files  # imports no torch: the server is to start at once
+from course_utils import _files as files  # imports no torch: the server is to start at once
 
 ROOT = Path(__file__).resolve().parent.parent
 START = "00_start_here.ipynb"

@@ -37,9 +37,10 @@ from execution import (
 from machine import processor
 from tqdm import tqdm
 
-from course_utils import files, store
-from course_utils.reproducibility import parse_seeds
-from course_utils.store import StoreError
+from course_utils import _files as files
+from course_utils import _store as store
+from course_utils._environment import parse_seeds
+from course_utils._store import StoreError
 
 TOGETHER = 5  # seeds a kernel: what a kill loses, against the half minute that figures cost each
 

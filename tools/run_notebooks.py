@@ -30,7 +30,7 @@ from execution import (
 from machine import MADE, processor
 from nbconvert import HTMLExporter
 
-from course_utils import files
+from course_utils import _files as files
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
@@ -52,7 +52,7 @@ def course(paths: Sequence[Path], build: Path) -> tuple[str, list[Problem]]:
 
 def data(paths: Sequence[Path], build: Path) -> tuple[str, list[Problem]]:
     """Recompute everything into the store; the notebooks stay as they are."""
-    from course_utils.store import store_folder  # imports torch: not for --help
+    from course_utils._store import store_folder  # imports torch: not for --help
 
     files.check_writable(store_folder())
     problems = []
@@ -120,7 +120,7 @@ def clean(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
 
 def html(run: Run) -> str:
     """The executed notebook as one page, figures inside, widgets replaced by a sentence."""
-    from course_utils.reproducibility import provenance  # imports torch: not for --help
+    from course_utils._environment import provenance  # imports torch: not for --help
 
     for cell in run.notebook.cells:
         if cell.cell_type == "markdown":  # the other pages lie beside this one

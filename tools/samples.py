@@ -21,8 +21,9 @@ from definitions import Use, load, uses
 from execution import Problem, environment, execute, read_records
 from machine import MADE, kind, processor
 
-from course_utils import files, store
-from course_utils.reproducibility import provenance
+from course_utils import _files as files
+from course_utils import _store as store
+from course_utils._environment import provenance
 from course_utils.sweeps import sweep
 
 

@@ -35,7 +35,7 @@ from execution import (
 )
 from machine import kind, processor
 
-from course_utils import files
+from course_utils import _files as files
 
 
 def moved(notebook: Path, proof: Path) -> str:

@@ -49,13 +49,7 @@ class Run(NamedTuple):
 
 
 def check_run(data: Any, losses: Sequence[str]) -> xr.Dataset:
-    """`data` as an experiment returned it, if a lab can draw it.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If it is not a Dataset over step, or lacks one of the losses.
-    """
+    """`data` as an experiment returned it, if a lab can draw it."""
     if not isinstance(data, xr.Dataset) or "step" not in data.dims:
         kind = type(data).__name__
         raise TypeError(f"the experiment must return a Dataset over step, got a {kind}")

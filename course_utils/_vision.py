@@ -1,6 +1,6 @@
 """torchvision, imported so that a build which does not match torch cannot stop the course.
 
-Use: `from course_utils.vision import torchvision`.
+Use: `from course_utils._vision import torchvision`.
 """
 
 import torch

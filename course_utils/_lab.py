@@ -15,21 +15,20 @@ from typing import Any
 import ipywidgets as widgets
 import xarray as xr
 
-from course_utils import training
-from course_utils.lab_controls import (
+from course_utils import _arguments, training
+from course_utils._front_end import close, in_main_thread, interruptible
+from course_utils._lab_controls import (
     Annotate,
     Factor,
     Plan,
     check_forms,
-    close,
     make_controls,
     with_losses,
 )
-from course_utils.lab_picture import Line, fit_scale, grid_range, new_picture
-from course_utils.lab_runs import Run, check_run
-from course_utils.main_thread import in_main_thread, interruptible
-from course_utils.messages import check_text, spoken
-from course_utils.reproducibility import isolated
+from course_utils._lab_picture import Line, fit_scale, grid_range, new_picture
+from course_utils._lab_runs import Run, check_run
+from course_utils._messages import spoken
+from course_utils._runs import isolated
 
 _open: dict[str, "Lab"] = {}  # by name: a cell that is run again replaces its lab
 
@@ -66,13 +65,8 @@ def lab(
         `settings` (a dict), `axis` and `loss` (their names) that are among its arguments.
     labels
         Words for settings, losses and axes; by default their names.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is not of this form, or grid and experiment do not fit each other.
     """
-    check_text("name", name)
+    _arguments.text("name", name)
     check_forms(start, losses, axes, annotate, labels)
     axes = {"step": 1} if axes is None else dict(axes)
     grid = with_losses(grid, losses)

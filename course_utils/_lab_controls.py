@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 
-from course_utils import store
+from course_utils import _store
 
 Factor = float | Callable[[dict[str, Any]], float]
 Annotate = Callable[..., None]
@@ -79,13 +79,7 @@ class Plan:
         return self.grid[setting].values.tolist()
 
     def indices(self) -> dict[str, int]:
-        """For each setting the position of the value to begin with.
-
-        Raises
-        ------
-        ValueError
-            If `start` names a value that is not in the grid.
-        """
+        """For each setting the position of the value to begin with."""
         return {
             key: _position(key, self.values(key), self.start[key]) if key in self.start else 0
             for key in self.settings
@@ -109,7 +103,7 @@ class Plan:
 
     def edited(self, experiment: Callable[..., xr.Dataset]) -> bool:
         """Whether the stored curves belong to another experiment than this one."""
-        return not self.missing() and not store.matches(experiment, self.grid)
+        return not self.missing() and not _store.matches(experiment, self.grid)
 
 
 def check_forms(start: Any, losses: Any, axes: Any, annotate: Any, labels: Any) -> None:
@@ -152,16 +146,6 @@ def make_controls(plan: Plan) -> dict[str, widgets.Widget]:
         layout={"width": "215px"},
     )
     return controls
-
-
-def close(*trees: widgets.Widget) -> None:
-    """Close widgets with all that they hold: ipywidgets leaves children, layouts, styles open."""
-    for widget in trees:
-        close(*getattr(widget, "children", ()))
-        for part in ("layout", "style"):
-            if widget.has_trait(part):
-                getattr(widget, part).close()
-        widget.close()
 
 
 def _setting(label: str, values: list[Any], index: int, style: dict[str, str]) -> widgets.Widget:

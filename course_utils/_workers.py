@@ -11,9 +11,8 @@ from typing import Any
 
 import joblib
 
-from course_utils.checks import whole_number
+from course_utils import _arguments
 
-MOST_WORKERS = 1000
 Outcome = tuple[Any, Any, float]  # a run, its result or the error, its CPU seconds
 
 
@@ -32,8 +31,6 @@ def outcomes(
 
     Raises
     ------
-    TypeError, ValueError
-        If `workers` is not a whole number from 1 to 1000.
     RuntimeError
         If a worker of a cluster cannot import this package.
     BrokenExecutor
@@ -42,7 +39,7 @@ def outcomes(
     backend, configured = joblib.parallel.get_active_backend()
     if workers is None:
         workers = joblib.effective_n_jobs(configured or -1)
-    workers = whole_number("workers", workers, 1, MOST_WORKERS)
+    workers = _arguments.whole_number("workers", workers, 1)
     if client := getattr(backend, "client", None):
         backend.effective_n_jobs(-1)  # an error if there are no workers
         return _on_cluster(client, function, runs)

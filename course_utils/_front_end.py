@@ -1,4 +1,4 @@
-"""Callbacks of widgets belong in the main thread.
+"""What widgets need of the front end: callbacks in the main thread, and an end without remains.
 
 JupyterLab lets widgets speak to a thread of their own in the kernel (a "subshell"). A live run
 there could not be interrupted, because an interrupt arrives in the main thread, and it would share
@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import ipywidgets as widgets
 from IPython import get_ipython
 
 
@@ -33,3 +34,13 @@ def interruptible() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def close(*trees: widgets.Widget) -> None:
+    """Close widgets with all that they hold: ipywidgets leaves children, layouts, styles open."""
+    for widget in trees:
+        close(*getattr(widget, "children", ()))
+        for part in ("layout", "style"):
+            if widget.has_trait(part):
+                getattr(widget, part).close()
+        widget.close()

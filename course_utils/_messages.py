@@ -22,20 +22,6 @@ class Message:
         return f'<div style="border-left: 4px solid; padding-left: 0.8em">{self.html}</div>'
 
 
-def check_text(name: str, value: object) -> None:
-    """Raise an error that names the argument unless `value` is text, and not empty.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If it is not.
-    """
-    if not isinstance(value, str):
-        raise TypeError(f"{name} must be text, got {value!r}")
-    if not value.strip():
-        raise ValueError(f"{name} must be text that is not empty, got {value!r}")
-
-
 def message(*lines: str) -> Message:
     """A message of one or more lines; empty ones are left out."""
     kept = [line for line in lines if line]

@@ -10,17 +10,17 @@ import hashlib
 import io
 import json
 import re
-from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from course_utils.files import write
-from course_utils.fingerprint import fingerprint
-from course_utils.reproducibility import provenance
+from course_utils import _arguments, _files
+from course_utils._environment import provenance
+from course_utils._fingerprint import fingerprint
+from course_utils._runs import Experiment
 
-Experiment = Callable[..., xr.Dataset]
 CHECKSUM = re.compile(rb"sha256:.{64}", re.DOTALL)  # whatever has become of its digits
 BLANK = b"sha256:" + b"0" * 64  # in its place while it is computed
 
@@ -37,16 +37,8 @@ def store_folder() -> Path:
 
 
 def store_path(name: str) -> Path:
-    """File of the stored result `name`.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If `name` is not made of lower-case letters, digits and underscores.
-    """
-    if not isinstance(name, str):
-        raise TypeError(f"name must be text, got {name!r}")
-    if not re.fullmatch(r"[a-z0-9_]+", name):
+    """File of the stored result `name`: lower-case letters, digits and underscores."""
+    if not re.fullmatch(r"[a-z0-9_]+", _arguments.text("name", name)):
         raise ValueError(f"name must be lower-case letters, digits and underscores, got {name!r}")
     return store_folder() / f"{name}.nc"
 
@@ -83,34 +75,43 @@ def load(name: str) -> xr.Dataset | None:
 
 
 def save(name: str, runs: xr.Dataset, experiment: Experiment) -> Path:
-    """Write `runs` as the stored result `name` of `experiment`; a crash leaves the old file.
+    """Write `runs`, as `sweep` returns them, as the stored result `name` of `experiment`.
 
     Raises
     ------
-    TypeError
-        If `runs` is not what `sweep` returns, or `experiment` not a function.
     WriteError
-        If the file cannot be written; the message names it.
+        If the file cannot be written; the message names it, and the old file is as it was.
     """
-    path = store_path(name)
-    if not isinstance(runs, xr.Dataset) or not {"settings", "runs"} <= set(runs.attrs):
-        raise TypeError(f"runs must be what sweep returns, got a {type(runs).__name__}")
-    if not callable(experiment):
-        raise TypeError(f"experiment must be a function, got {experiment!r}")
     settings = {key: runs[key].values.tolist() for key in runs.attrs["settings"]}
     attributes = {
         "title": f"{name}: results of {experiment.__name__}",
-        "fingerprint": json.dumps(fingerprint(experiment), sort_keys=True),
         "settings": json.dumps(settings),
         "seeds": json.dumps(runs["seed"].values.tolist()),
         "versions": provenance(),
         "command": "make data",
         "cpu_seconds": round(runs.attrs["cpu_seconds"], 1),
         "runs": int(runs.attrs["runs"]),
-        "checksum": BLANK.decode(),
     }
     bare = runs.drop_attrs().drop_vars("stored", errors="ignore")
-    write(path, _stamped(bytes(bare.assign_attrs(attributes).to_netcdf(engine="scipy"))))
+    return _write(name, bare.assign_attrs(attributes), experiment)
+
+
+def stamp_anew(name: str, experiment: Experiment, checked_by: str) -> Path:
+    """Bind the stored result `name` to `experiment`, whose runs were found to be the same.
+
+    `checked_by` says how, and stays in the file.
+    """
+    return _write(name, load(name).assign_attrs(checked_by=checked_by), experiment)
+
+
+def _write(name: str, runs: xr.Dataset, experiment: Experiment) -> Path:
+    """Write a stored result with the fingerprint of `experiment` and a checksum."""
+    stamp = {
+        "fingerprint": json.dumps(fingerprint(experiment), sort_keys=True),
+        "checksum": BLANK.decode(),
+    }
+    path = store_path(name)
+    _files.write(path, _stamped(bytes(runs.assign_attrs(stamp).to_netcdf(engine="scipy"))))
     return path
 
 
@@ -127,39 +128,24 @@ def _check(content: bytes) -> None:
         raise ValueError("the checksum does not fit")
 
 
-def settings_of(stored: xr.Dataset) -> dict[str, list]:
-    """The settings of a stored result, with their values.
-
-    Raises
-    ------
-    TypeError
-        If `stored` is not one.
-    """
-    _check_stored(stored)
+def settings_of(stored: xr.Dataset) -> dict[str, list[Any]]:
+    """The settings of a stored result, with their values."""
     return json.loads(stored.attrs["settings"])
 
 
 def differences(experiment: Experiment, stored: xr.Dataset) -> list[str]:
     """Names of what differs between `experiment` and the one that made `stored`.
 
-    Raises
-    ------
-    TypeError
-        If `experiment` cannot be fingerprinted, or `stored` is not a stored result.
+    One that cannot be fingerprinted differs in the reason why.
     """
-    _check_stored(stored)
-    now, then = fingerprint(experiment), json.loads(stored.attrs["fingerprint"])
+    try:
+        now = fingerprint(experiment)
+    except TypeError as error:
+        return [str(error)]
+    then = json.loads(stored.attrs["fingerprint"])
     return sorted(name for name in now.keys() | then.keys() if now.get(name) != then.get(name))
 
 
 def matches(experiment: Experiment, stored: xr.Dataset) -> bool:
     """Whether `experiment`, as it now stands, is the one that made `stored`."""
-    try:
-        return "fingerprint" in getattr(stored, "attrs", ()) and not differences(experiment, stored)
-    except TypeError:
-        return False
-
-
-def _check_stored(stored: object) -> None:
-    if not isinstance(stored, xr.Dataset) or not {"settings", "fingerprint"} <= set(stored.attrs):
-        raise TypeError(f"stored must be what load returns, got a {type(stored).__name__}")
+    return "fingerprint" in stored.attrs and not differences(experiment, stored)

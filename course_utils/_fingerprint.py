@@ -1,11 +1,12 @@
 """The fingerprint of an experiment: which source and which constants its numbers depend on.
 
 A stored result may only be used for the very experiment that made it. So the fingerprint follows
-an experiment from name to name: every function, class and constant of the notebook that it uses,
-recursively, and every module of this package that it can reach. Comments, docstrings and blank
-lines do not count; library objects count by name (their versions are recorded with the result).
-Out of reach are names looked up at run time, as in ``globals()["width"]``, attributes set on a
-class after its definition, and what the reader's own modules import in turn.
+an experiment from name to name, in the notebook and in this package alike: every function, class
+and constant that it uses, recursively, and what isolates and seeds every run. Layout, comments,
+docstrings, annotations and the messages of errors do not count; library objects count by name
+(their versions are recorded with the result). Out of reach are names looked up at run time, as in
+``globals()["width"]``, attributes set on a class after its definition, and what the reader's own
+modules import in turn.
 """
 
 import ast
@@ -13,40 +14,41 @@ import functools
 import hashlib
 import importlib
 import inspect
-import io
 import linecache
 import symtable
 import sysconfig
 import textwrap
-import tokenize
 import types
 from collections.abc import Iterator
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from course_utils import _runs
+
 PACKAGE = __name__.partition(".")[0]
-# Every run passes through this module, whether the experiment names it or not.
-ALWAYS = f"{PACKAGE}.reproducibility"
+CHECKS = "_arguments"  # the words that its functions are given only go into errors
 
 
 def fingerprint(experiment: Any) -> dict[str, str]:
-    """Name and digest of everything in reach of `experiment`; equal dicts mean equal experiments.
+    """Name and digest of all that is in reach of `experiment`; equal dicts, equal experiments.
 
-    Raises
-    ------
-    TypeError
-        If something that it uses has no source and no value that can be compared.
+    A TypeError names what it uses that has no source and no value that can be compared.
     """
+    return follow({"experiment": experiment, "the run": _runs.result_of})
+
+
+def follow(named: dict[str, Any]) -> dict[str, str]:
+    """Name and digest of everything in reach of these objects, whatever they are."""
     found = _Found()
     try:
-        _describe("experiment", experiment, found)
+        for name, value in named.items():
+            _describe(name, value, found)
     except RecursionError as error:
         raise TypeError("the experiment uses objects too entangled to compare") from error
-    for name in _package_modules(ALWAYS):
-        found[name] = _digest(_normalised(_module_source(name)))
     return dict(found)
 
 
@@ -65,7 +67,8 @@ class _Found(dict[str, str]):
         return first != name
 
 
-def _digest(text: str) -> str:
+def digest_of(text: str) -> str:
+    """What stands for `text` in a fingerprint."""
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -78,7 +81,8 @@ def _describe(name: str, value: Any, found: _Found) -> None:
         _describe(f"{name}.self", value.__self__, found)
         _describe(f"{name}.func", value.__func__, found)
     elif isinstance(value, types.ModuleType):
-        _describe_module(value, found)
+        if not _is_library(value.__name__):
+            found[value.__name__] = digest_of(bare(inspect.getsource(value)))
     elif isinstance(value, functools.partial):
         found[name] = "partial"
         _describe(f"{name}.func", value.func, found)
@@ -86,35 +90,29 @@ def _describe(name: str, value: Any, found: _Found) -> None:
     elif isinstance(value, type) or callable(value) and hasattr(value, "__qualname__"):
         _describe_code(name, value, found)
     else:
-        found[name] = _digest(_constant(name, value, found))
-
-
-def _describe_module(module: types.ModuleType, found: _Found) -> None:
-    if module.__name__.partition(".")[0] == PACKAGE:
-        for name in _package_modules(module.__name__):
-            found[name] = _digest(_normalised(_module_source(name)))
-    elif not _is_library(module.__name__):
-        found[module.__name__] = _digest(_normalised(inspect.getsource(module)))
+        found[name] = digest_of(_constant(name, value, found))
 
 
 def _describe_code(name: str, value: Any, found: _Found) -> None:
     value = inspect.unwrap(value) if not isinstance(value, type) else value
     module = getattr(value, "__module__", None) or "builtins"
-    if module.partition(".")[0] == PACKAGE:
-        _describe_module(importlib.import_module(module), found)
-        found[name] = f"{module}.{value.__qualname__}"
-    elif _is_library(module):
-        found[name] = f"{module}.{value.__qualname__}"
-    elif not found.again(name, value):
+    full_name = f"{module}.{value.__qualname__}"
+    if _is_library(module):
+        found[name] = full_name
+        return
+    if module.partition(".")[0] == PACKAGE and name != full_name:
+        found[name], name = full_name, full_name
+    if name not in found and not found.again(name, value):
         source = _source(name, value)
-        found[name] = _digest(_normalised(source))
-        for used, thing, own in _references(value, source):
-            _describe(f"{name}: {used}" if own else used, thing, found)
+        found[name] = digest_of(bare(source))
+        for used, thing in _references(name, value, source):
+            _describe(used, thing, found)
 
 
+@functools.cache
 def _is_library(module: str) -> bool:
-    """Whether `module` is installed or built in, as opposed to written by the reader."""
-    if module == "__main__":
+    """Whether `module` is installed or built in, as opposed to written by the reader, or ours."""
+    if module == "__main__" or module.partition(".")[0] == PACKAGE:
         return False
     try:
         file = getattr(importlib.import_module(module.partition(".")[0]), "__file__", None)
@@ -128,9 +126,9 @@ def _is_library(module: str) -> bool:
 
 
 def _source(name: str, value: Any) -> str:
-    """Source of a function or class that the reader wrote."""
+    """Source of a function or class."""
     try:
-        if not isinstance(value, type):
+        if not isinstance(value, type) or value.__module__.partition(".")[0] == PACKAGE:
             return textwrap.dedent(inspect.getsource(value))
         return _class_source(value)
     except (OSError, TypeError) as error:
@@ -156,35 +154,59 @@ def _class_source(cls: type) -> str:
     return f"{cls.__name__} = {bases!r}, {fields!r}\n"  # a class of fields only, e.g. a dataclass
 
 
-def _references(value: Any, source: str) -> Iterator[tuple[str, Any, bool]]:
-    """What the source of a function or class takes from outside: name, value, and whose it is.
+def _references(name: str, value: Any, source: str) -> Iterator[tuple[str, Any]]:
+    """What the source of a function or class takes from outside: its full name, and itself.
 
-    A global is everybody's; what a function closes over, and its defaults, are its own.
+    A global of a notebook is everybody's; what a function closes over is its own.
     """
+    tree = _parsed(source, value)
     functions = [value] if not isinstance(value, type) else []
     if isinstance(value, type):
         members = [getattr(m, "__func__", getattr(m, "fget", m)) for m in vars(value).values()]
         functions = [inspect.unwrap(m) for m in members if hasattr(m, "__code__")]
-        yield from ((base.__name__, base, False) for base in value.__bases__)
-    everybodys: dict[str, Any] = {}
+        yield from ((base.__name__, base) for base in value.__bases__)
+    packaged = value.__module__.partition(".")[0] == PACKAGE
+    home = f"{value.__module__}." if packaged else ""
+    known = dict(vars(importlib.import_module(value.__module__))) if packaged else {}
     own: dict[str, Any] = {}
     for function in functions:
         if isinstance(function, types.FunctionType):
-            everybodys |= function.__globals__
+            known |= function.__globals__
             cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
             own |= {name: cell.cell_contents for name, cell in cells if name != "__class__"}
             defaults = (function.__defaults__, function.__kwdefaults__)
             if any(defaults):
-                yield f"{function.__qualname__} defaults", defaults, False
+                yield f"{home}{function.__qualname__} defaults", defaults
+    for used in sorted(_global_names(symtable.symtable(ast.unparse(tree), "source", "exec"))):
+        if used in own:
+            yield f"{name}: {used}", own[used]
+        elif isinstance(known.get(used), types.ModuleType):
+            yield from _of_module(known[used], used, tree)
+        elif used in known:
+            yield f"{home}{used}", known[used]
+    for node in ast.walk(tree):  # what a function imports when it is called
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(f"{PACKAGE}."):
+            module = importlib.import_module(node.module)
+            for alias in node.names:
+                yield f"{node.module}.{alias.name}", getattr(module, alias.name)
+
+
+def _of_module(module: types.ModuleType, name: str, tree: ast.AST) -> Iterator[tuple[str, Any]]:
+    """What is used of `module`, known as `name`: of one of this package the attributes named."""
+    if module.__name__.partition(".")[0] != PACKAGE:
+        yield module.__name__, module
+        return
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and getattr(node.value, "id", None) == name:
+            yield f"{module.__name__}.{node.attr}", getattr(module, node.attr)
+
+
+def _parsed(source: str, value: Any) -> ast.AST:
+    """The tree of a source without what an error says and what annotates: only names that count."""
     try:
-        table = symtable.symtable(source, "source", "exec")
+        return _Bare(names_only=True).visit(ast.parse(source))
     except SyntaxError as error:
         raise TypeError(f"cannot read the source of {value!r}: define it with def") from error
-    for name in sorted(_global_names(table)):
-        if name in own:
-            yield name, own[name], True
-        elif name in everybodys:
-            yield name, everybodys[name], False
 
 
 def _global_names(table: symtable.SymbolTable) -> set[str]:
@@ -221,6 +243,8 @@ def _constant(name: str, value: Any, found: _Found) -> str:
         return f"set({sorted(map(repr, value))})"
     if isinstance(value, torch.dtype | torch.device | range | slice | type(...)):
         return repr(value)
+    if isinstance(value, ContextVar):  # says who watches a run, not what comes of it
+        return type(value).__name__
     if hasattr(value, "__dict__"):
         if found.again(f"value of {name}", value):
             return found[f"value of {name}"]
@@ -240,50 +264,72 @@ def _part(name: str, value: Any, found: _Found) -> str:
     return _constant(name, value, found)
 
 
-def _package_modules(name: str) -> set[str]:
-    """`name` and the modules of this package that it imports, recursively."""
-    pending, seen = {name}, set()
-    while pending:
-        module = pending.pop()
-        seen.add(module)
-        for node in ast.walk(ast.parse(_module_source(module))):
-            if isinstance(node, ast.ImportFrom) and node.module:
-                imported = {node.module, *(f"{node.module}.{a.name}" for a in node.names)}
-            elif isinstance(node, ast.Import):
-                imported = {alias.name for alias in node.names}
-            else:
-                continue
-            pending |= {m for m in imported if _is_package_module(m)} - seen
-    return seen
+def bare(source: str) -> str:
+    """`source` as its syntax tree, written out: equal for sources that compute the same things.
+
+    Not by ``ast.dump``, whose form differs between versions of Python.
+    """
+    return _spelled(_Bare().visit(ast.parse(source)))
 
 
-def _is_package_module(name: str) -> bool:
-    return name.count(".") == 1 and name.startswith(f"{PACKAGE}.") and _module_file(name).exists()
+class _Bare(ast.NodeTransformer):
+    """Takes out of a tree what moves no number; `names_only`, what needs no following, too."""
+
+    def __init__(self, names_only: bool = False) -> None:
+        self.names_only, self.in_class = names_only, False
+
+    def visit(self, node: ast.AST) -> Any:
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            if ast.get_docstring(node, clean=False) is not None:
+                node.body = node.body[1:] or [ast.Pass()]
+        return super().visit(node)
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
+        before, self.in_class = self.in_class, True
+        self.generic_visit(node)
+        self.in_class = before
+        return node
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        before, self.in_class, node.returns = self.in_class, False, None
+        self.generic_visit(node)
+        self.in_class = before
+        return node
+
+    def visit_arg(self, node: ast.arg) -> ast.AST:
+        node.annotation = None
+        return node
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST | None:
+        self.generic_visit(node)
+        if self.in_class and not self.names_only:
+            return node  # a field of a dataclass is an argument of its __init__
+        if node.value is None:
+            return None if not self.in_class else ast.Pass()
+        return ast.Assign([node.target], node.value, lineno=node.lineno)
+
+    def visit_Raise(self, node: ast.Raise) -> ast.AST:
+        kind = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
+        return ast.Raise(None if self.names_only else kind, None)
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        self.generic_visit(node)
+        if getattr(getattr(node.func, "value", None), "id", None) == CHECKS:
+            words = (ast.Constant, ast.JoinedStr)
+            kept = [one for one in node.args if not isinstance(one, words) or _is_number(one)]
+            node.args = kept
+        return node
 
 
-def _module_file(name: str) -> Path:
-    tail = name.partition(".")[2]
-    return Path(__file__).parent / f"{tail or '__init__'}.py"
+def _is_number(node: ast.AST) -> bool:
+    return isinstance(node, ast.Constant) and not isinstance(node.value, str)
 
 
-def _module_source(name: str) -> str:
-    return _module_file(name).read_text(encoding="utf-8")
-
-
-def _normalised(source: str) -> str:
-    """`source` without comments, docstrings and blank lines, whatever the line ends."""
-    lines = source.replace("\r\n", "\n").split("\n")
-    dropped: set[int] = set()
-    for token in tokenize.generate_tokens(io.StringIO("\n".join(lines)).readline):
-        row, column = token.start
-        if token.type == tokenize.COMMENT:
-            lines[row - 1] = lines[row - 1][:column]
-        if token.type in (tokenize.NL, tokenize.COMMENT) and not lines[row - 1].strip():
-            dropped.add(row)
-    for node in ast.walk(ast.parse("\n".join(lines))):
-        if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Module) and ast.get_docstring(
-            node
-        ):
-            dropped |= set(range(node.body[0].lineno, node.body[0].end_lineno + 1))
-    kept = [line.rstrip() for row, line in enumerate(lines, 1) if row not in dropped]
-    return "\n".join(kept).strip()
+def _spelled(part: Any) -> str:
+    if isinstance(part, ast.AST):
+        inside = ast.iter_fields(part)
+        fields = [f"{k}={_spelled(v)}" for k, v in inside if v not in (None, []) and k != "ctx"]
+        return f"{type(part).__name__}({', '.join(fields)})"
+    if isinstance(part, list):
+        return f"[{', '.join(map(_spelled, part))}]"
+    return repr(part)

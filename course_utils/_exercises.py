@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import Any, NamedTuple
 
-from course_utils.messages import Message, check_text
+from course_utils import _arguments
+from course_utils._messages import Message
 
 
 class Exercise(NamedTuple):
@@ -45,27 +46,16 @@ class Exercises:
             ``check(answer)`` returns True, or a sentence that helps; it may raise.
         solution
             Returns a right answer; its source is what a reader sees as the solution.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If key or hint is not text or empty, or check or solution is not a function.
         """
-        check_text("key", key)
-        check_text("hint", hint)
+        _arguments.text("key", key)
+        _arguments.text("hint", hint)
         for name, function in (("check", check), ("solution", solution)):
             if not callable(function):
                 raise TypeError(f"{name} must be a function, got {function!r}")
         self.exercises[key] = Exercise(check, hint, solution)
 
     def check(self, key: str, answer: Any) -> Message:
-        """Whether `answer` is right; if not, what to try. Never raises on a wrong answer.
-
-        Raises
-        ------
-        ValueError
-            If there is no such exercise.
-        """
+        """Whether `answer` is right; if not, what to try. Never raises on a wrong answer."""
         if key not in self.exercises:
             has = ", ".join(self.exercises) or "none"
             raise ValueError(

@@ -1,14 +1,15 @@
 """Predictions: an answer is locked in before the run, then revealed and scored."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from typing import NamedTuple
 
 import ipywidgets as widgets
 
-from course_utils.lab_controls import close
-from course_utils.messages import Message, check_text, message, spoken
+from course_utils import _arguments
+from course_utils._front_end import close
+from course_utils._messages import Message, message, spoken
 
 
 class Question(NamedTuple):
@@ -41,19 +42,10 @@ class Predictions:
     _forms: dict[str, _Form] = field(default_factory=dict, repr=False)
 
     def ask(self, key: str, question: str, options: Sequence[str]) -> widgets.VBox:
-        """A form to choose one of the `options` and lock it in, by mouse or by Tab and Space.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If key or question is not text or empty, there are fewer than two options, or one
-            appears twice.
-        """
-        check_text("key", key)
-        check_text("question", question)
-        if not isinstance(options, Iterable):
-            raise TypeError(f"options must be a list of answers, got {options!r}")
-        options = (options,) if isinstance(options, str) else tuple(map(str, options))
+        """A form to choose one of the `options` and lock it in, by mouse or by Tab and Space."""
+        _arguments.text("key", key)
+        _arguments.text("question", question)
+        options = tuple(_arguments.list_of("options", options, "answers", str))
         if len(options) < 2 or len(set(options)) < len(options):
             raise ValueError(f"options must be two or more different ones, got {options!r}")
         before = self.questions.get(key)
@@ -68,13 +60,7 @@ class Predictions:
         return self._forms[key].box
 
     def choose(self, key: str, option: str) -> Message:
-        """Lock an answer in by code, for those without a mouse or without widgets.
-
-        Raises
-        ------
-        ValueError
-            If there is no such question, or it has no such option.
-        """
+        """Lock an answer in by code, for those without a mouse or without widgets."""
         question = self._question(key, option)
         if question.answer is not None:
             return message(f"Already locked in: {question.answer}")
@@ -84,19 +70,25 @@ class Predictions:
         self._update(key)
         return message(f"Locked in: {option}")
 
-    def reveal(self, key: str, truth: str, explanation: str = "") -> Message:
+    def reveal(
+        self, key: str, truth: str | Mapping[str, Iterable[bool]], explanation: str = ""
+    ) -> Message:
         """What was predicted, what the run says, and whether they agree; closes the question.
 
-        Raises
-        ------
-        TypeError, ValueError
-            If there is no such question, `truth` is not one of its options, or the explanation
-            is not text.
+        Parameters
+        ----------
+        truth
+            The right option, or for each option whether it is right, seed by seed: the first on
+            which more than half of the seeds agree is. If they agree on none, nobody is right.
         """
-        if not isinstance(explanation, str):
-            raise TypeError(f"explanation must be text, got {explanation!r}")
-        question = self._question(key, truth)._replace(truth=truth)
-        self.questions[key] = question
+        _arguments.instance("explanation", explanation, str, "text")
+        if isinstance(truth, Mapping):
+            for option in truth:
+                self._question(key, option)
+            truth = _agreed(truth) or "the seeds do not agree"
+        else:
+            self._question(key, truth)
+        question = self.questions[key] = self.questions[key]._replace(truth=truth)
         self._update(key)
         predicted, verdict = "No prediction locked in.", ""
         if question.answer is not None:
@@ -157,3 +149,12 @@ class Predictions:
             form.status.value = spoken(f"Locked in: {question.answer}")
         elif closed:
             form.status.value = spoken("Revealed. To answer, run this cell again.")
+
+
+def _agreed(truth: Mapping[str, Iterable[bool]]) -> str | None:
+    """The first option that is right on more than half of the seeds."""
+    for option, by_seed in truth.items():
+        right = [bool(one) for one in by_seed]
+        if 2 * sum(right) > len(right):
+            return option
+    return None
