@@ -20,7 +20,6 @@ import sysconfig
 import textwrap
 import types
 from collections.abc import Iterator
-from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -243,13 +242,13 @@ def _constant(name: str, value: Any, found: _Found) -> str:
         return f"set({sorted(map(repr, value))})"
     if isinstance(value, torch.dtype | torch.device | range | slice | type(...)):
         return repr(value)
-    if isinstance(value, ContextVar):  # says who watches a run, not what comes of it
-        return type(value).__name__
     if hasattr(value, "__dict__"):
         if found.again(f"value of {name}", value):
             return found[f"value of {name}"]
         _describe_code(f"type of {name}", type(value), found)
         return _constant(name, vars(value), found)
+    if name.startswith(f"{PACKAGE}."):  # what the package keeps for itself: a lock, who watches
+        return type(value).__name__
     raise TypeError(
         f"{name!r} is a {type(value).__name__}, which cannot be compared with a stored one: "
         f"make it a setting or create it inside the experiment"

@@ -161,8 +161,9 @@ def join(parts: Sequence[xr.Dataset], dim: str) -> xr.Dataset:
     originals = [part.attrs.get("original") for part in parts]
     options = {"join": "outer", "data_vars": "all", "coords": "minimal", "compat": "override"}
     joined = xr.concat(parts, dim, combine_attrs="drop", **options)
-    if None not in originals:
-        joined.attrs["original"] = xr.concat(originals, dim, combine_attrs="drop", **options)
+    if all(original is not None for original in originals):
+        same = [one.reindex({dim: part[dim]}) for one, part in zip(originals, parts, strict=True)]
+        joined.attrs["original"] = xr.concat(same, dim, combine_attrs="drop", **options)
     return joined
 
 

@@ -38,12 +38,11 @@ def notebook(tmp_path) -> Callable[..., Path]:
 
 
 @pytest.fixture(scope="session")
-def defined(tmp_path_factory) -> Callable[[Path], ModuleType]:
+def defined() -> Callable[[Path], ModuleType]:
     """A function that imports what a notebook defines, without running the notebook."""
     from definitions import load  # of tools/, which is on the path by now
 
-    folder = tmp_path_factory.mktemp("definitions")
-    return lambda notebook: load(notebook, folder)
+    return load
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from definitions import uses
+from definitions import experiment, uses
 from machine import MADE
 
 from course_utils import _store as store
@@ -29,17 +29,15 @@ def test_the_processors_that_are_written_down_are_of_stored_results():
 
 
 @pytest.mark.parametrize("use", USES, ids=lambda use: use.name)
-def test_it_was_made_by_the_experiment_in_the_notebook(use, defined):
-    experiment = getattr(defined(use.notebook), use.experiment)
-    changed = store.differences(experiment, store.load(use.name))
+def test_it_was_made_by_the_experiment_in_the_notebook(use):
+    changed = store.differences(experiment(use), store.load(use.name))
     assert not changed, f"`make data NOTEBOOKS={use.notebook.stem[:2]}` is due: {changed} changed"
 
 
 @pytest.mark.parametrize(
     "use", [use for use in USES if use.function == "stored_grid"], ids=lambda use: use.name
 )
-def test_a_slice_of_a_labs_grid_is_recomputed(use, defined):
-    experiment = getattr(defined(use.notebook), use.experiment)
+def test_a_slice_of_a_labs_grid_is_recomputed(use):
     grid = store.load(use.name)
     chooser = random.Random(1)
     for _ in range(2):
@@ -48,7 +46,7 @@ def test_a_slice_of_a_labs_grid_is_recomputed(use, defined):
         }
         seed = int(grid["seed"][0])
         with isolated(seed):
-            ours = experiment(**settings, seed=seed)
+            ours = experiment(use)(**settings, seed=seed)
         theirs = grid.sel({**settings, "seed": seed})
         for loss in [name for name in theirs.data_vars if theirs[name].dims == ("step",)]:
             # Digits move between processors and grow with every step; the first ten stay close.

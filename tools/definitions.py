@@ -1,9 +1,12 @@
 """What a notebook defines, imports, CONSTANTS, functions and classes, without running it."""
 
 import ast
+import functools
+import hashlib
 import importlib
 import re
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -33,19 +36,32 @@ def uses(notebook: Path) -> list[Use]:
     ]
 
 
-def load(notebook: Path, folder: Path) -> ModuleType:
-    """What a notebook defines as a module, whose file is written to `folder`.
+@functools.cache
+def load(notebook: Path) -> ModuleType:
+    """What a notebook defines, as a module.
 
-    A file, because an experiment is compared with a stored one by its source.
+    It has a file, because an experiment is compared with a stored one by its source.
     """
-    name = f"of_{notebook.stem}"
-    (folder / f"{name}.py").write_text("\n\n".join(definitions(notebook)), encoding="utf-8")
-    sys.path.insert(0, str(folder))
+    name = f"of_{notebook.stem}_{hashlib.sha256(bytes(notebook.resolve())).hexdigest()[:8]}"
+    folder = _folder().name
+    Path(folder, f"{name}.py").write_text("\n\n".join(definitions(notebook)), encoding="utf-8")
+    sys.path.insert(0, folder)
     try:
         importlib.invalidate_caches()
         return importlib.import_module(name)
     finally:
-        sys.path.remove(str(folder))
+        sys.path.remove(folder)
+
+
+@functools.cache
+def _folder() -> tempfile.TemporaryDirectory:
+    """Of the modules' files; it goes with the process."""
+    return tempfile.TemporaryDirectory(prefix="definitions-")
+
+
+def experiment(use: Use) -> Callable:
+    """The experiment behind a stored result, as its notebook defines it."""
+    return getattr(load(use.notebook), use.experiment)
 
 
 def code(notebook: Path) -> list[str]:

@@ -21,9 +21,10 @@ from typing import Any
 
 import counts
 import joblib
-import nbformat
+from code_digest import computing_cells
 from computed import beyond
 from counts import Count, ranges
+from definitions import uses
 from execution import (
     CELL_TIMEOUT,
     ROOT,
@@ -40,22 +41,23 @@ from tqdm import tqdm
 from course_utils import _files as files
 from course_utils import _store as store
 from course_utils._environment import parse_seeds
+from course_utils._fingerprint import bare
 from course_utils._store import StoreError
 
 TOGETHER = 5  # seeds a kernel: what a kill loses, against the half minute that figures cost each
 
 
 def source(path: Path) -> str:
-    """What a notebook's results depend on, as a hash: its code and its stored fingerprints.
+    """What a notebook's results depend on, as a hash: what it computes, and its stored values.
 
-    Those hold the code of the package that its experiments reach; a test keeps them current.
+    Not their stamps, which age with changes that move no number: other numbers are stored anew.
     """
-    cells = nbformat.read(path, as_version=4).cells
-    parts = [cell.source for cell in cells if cell.cell_type == "code"]
-    number = path.stem.split("_")[0]
-    for file in sorted(store.store_folder().glob(f"{number}_*.nc")):
-        parts.append(store.load(file.stem).attrs["fingerprint"])
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+    digest = hashlib.sha256("\0".join(map(bare, computing_cells(path))).encode())
+    for use in uses(path):
+        stored = store.load(use.name)
+        for name in sorted(stored.variables) if stored is not None else ():
+            digest.update(name.encode() + stored[name].values.tobytes())
+    return digest.hexdigest()[:16]
 
 
 def finished(folder: Path, made_by: str, seeds: Sequence[int]) -> dict[int, list[dict]]:

@@ -1,7 +1,7 @@
 """Runs the notebooks from scratch: for readers, for the store, for the commit.
 
     python tools/run_notebooks.py course    readable pages in build/, nothing stored is used
-    python tools/run_notebooks.py data      rewrites the stored results
+    python tools/run_notebooks.py data      makes the store what the notebooks need
     python tools/run_notebooks.py refresh   rewrites the notebooks' own outputs
 
 Names of notebooks, or their beginnings ("01"), may follow. Whatever went wrong is listed at the
@@ -16,7 +16,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import nbformat
-from definitions import uses
 from execution import (
     Problem,
     Run,
@@ -51,25 +50,35 @@ def course(paths: Sequence[Path], build: Path) -> tuple[str, list[Problem]]:
 
 
 def data(paths: Sequence[Path], build: Path) -> tuple[str, list[Problem]]:
-    """Recompute everything into the store; the notebooks stay as they are."""
+    """Make the store what the notebooks need; they stay as they are.
+
+    What is stale is tried first, and stamped anew where nothing moved; what moved, or is missing,
+    is recomputed.
+    """
+    from stale import stale, try_again  # imports torch: not for --help
+
     from course_utils._store import store_folder  # imports torch: not for --help
 
     files.check_writable(store_folder())
-    problems = []
+    found = stale(paths)
+    left, problems = try_again(found), []
     for path in paths:
-        run = execute(path, environment("data"))
-        problems += run.problems or _made_here(path)
-        print(f"{path.stem}: {run.seconds:.0f} s")
-    return f"{_count(len(paths), 'notebook')}, the store is rewritten", problems
+        due = [use.name for use in left if use.notebook == path]
+        if due:
+            run = execute(path, environment("data"))
+            problems += run.problems or _made_here(due)
+            print(f"{path.stem}: {', '.join(due)} recomputed in {run.seconds:.0f} s")
+    stamped = len(found) - len(left)
+    return (
+        f"{len(found)} results were stale, {stamped} stamped anew, {len(left)} recomputed",
+        problems,
+    )
 
 
-def _made_here(path: Path) -> list[Problem]:
-    """Write down on which processor the stored results of a notebook were made."""
-    here = {use.name: processor() for use in uses(path)}
-    if not here:
-        return []
+def _made_here(names: Sequence[str]) -> list[Problem]:
+    """Write down on which processor these stored results were made."""
     known = json.loads(MADE.read_text(encoding="utf-8")) if MADE.exists() else {}
-    known |= here
+    known |= dict.fromkeys(names, processor())
     return _written(MADE, json.dumps(known, indent=1, sort_keys=True) + "\n")
 
 

@@ -17,7 +17,7 @@ import joblib
 import numpy as np
 import xarray as xr
 from counts import ROOT
-from definitions import Use, load, uses
+from definitions import Use, experiment, uses
 from execution import Problem, environment, execute, read_records
 from machine import MADE, kind, processor
 
@@ -42,10 +42,8 @@ def drawn(text: str, values: Sequence[Any]) -> Any:
 
 def train(use: Use, labels: dict[str, Any]) -> Sample:
     """Train one stored run again, through the course's own `sweep`."""
-    with tempfile.TemporaryDirectory() as folder:
-        experiment = getattr(load(use.notebook, Path(folder)), use.experiment)
-        grid = {key: [value] for key, value in labels.items() if key != "seed"}
-        runs = sweep(experiment, grid, [labels["seed"]], workers=1)
+    grid = {key: [value] for key, value in labels.items() if key != "seed"}
+    runs = sweep(experiment(use), grid, [labels["seed"]], workers=1)
     return Sample(use, labels, runs.sel(labels, drop=True).drop_vars("stored", errors="ignore"))
 
 
