@@ -9,6 +9,8 @@ import run_notebooks
 import verify
 from stand_in import CLAIMS, FAILING
 
+from course_utils import _store as store
+
 pytestmark = pytest.mark.slow
 
 PICTURE = """from IPython.display import display
@@ -75,12 +77,23 @@ def test_the_shell_does_not_decide_what_runs(notebook, monkeypatch):
     assert run.notebook.cells[1].outputs[0].text == "['COURSE_MODEverify']\n"
 
 
-def test_data_runs_in_its_mode_and_leaves_the_notebook(notebook, call, tmp_path):
-    source = "import os; open('store', 'w').write(os.environ['COURSE_MODE'])"
-    path = notebook("01_data", "# Data", source)
+def test_data_recomputes_what_is_stale_and_leaves_the_notebook(
+    notebook, call, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(store, "store_folder", lambda: tmp_path / "store")
+    monkeypatch.setattr(run_notebooks, "MADE", tmp_path / "stores.json")
+    source = "from course_utils.sweeps import sweep\n\n\ndef toy(width, seed):\n    return {'x': 1}"
+    elsewhere = (
+        "import pathlib\nfrom course_utils import _store\n"
+        f"_store.store_folder = lambda: pathlib.Path({str(tmp_path / 'store')!r})"
+    )
+    made = "print(sweep(toy, {'width': [1]}, name='toy', workers=1).attrs['runs'])"
+    path = notebook("01_data", "# Data", source, elsewhere, made)
     before = path.read_bytes()
-    assert call(run_notebooks.main, "data")[0] == 0
-    assert (path.with_name("store").read_text(), path.read_bytes()) == ("data", before)
+    status, printed = call(run_notebooks.main, "data")
+    assert status == 0 and "1 results were stale, 0 stamped anew, 1 recomputed" in printed
+    assert path.read_bytes() == before and "toy" in (tmp_path / "stores.json").read_text()
+    assert "0 results were stale" in call(run_notebooks.main, "data")[1]
 
 
 def test_refresh_keeps_only_what_does_not_move(notebook, call):
@@ -120,7 +133,7 @@ def test_a_damaged_record_is_named(notebook, tmp_path):
 @pytest.mark.parametrize(
     "main, arguments, message",
     [
-        (replicate.main, ["--seeds", "5-1"], "runs backwards"),
+        (replicate.main, ["--seeds", "5-1"], "must rise"),
         (
             replicate.main,
             ["--seeds", "1", "--notebooks", "9"],
