@@ -1,7 +1,7 @@
 # The course in one command each; `make help` lists them. Works with GNU make from 3.81 (macOS) on.
 PYTHON ?= python3
 RUN := .venv/bin/python
-OFFLINE := $(RUN) tools/offline.py # runs a command with the network cut off, where that can be done
+OFFLINE := sh tools/offline.sh # runs a command with the network cut off, where that can be done
 INSTALLED := .venv/installed
 BRANCH ?= main
 comma := ,

@@ -44,17 +44,15 @@ def volumes(seed: int, examples: int = 512, size: int = 8, noise: float = 0.25) 
     """
     generator = torch.Generator().manual_seed(_arguments.seed(seed))
     examples = _arguments.whole_number("examples", examples, 2)
-    # In less than 6 voxels a shell may have none in its hollow.
-    size = _arguments.whole_number("size", size, 6)
+    size = _arguments.whole_number("size", size, 6)  # below, a shell may have no hollow
     noise = _arguments.number("noise", noise, 0)
-
     targets = torch.arange(examples) % 2
     bodies = _bodies(targets.view(-1, 1, 1, 1) == 1, size, generator)
     noisy = bodies + noise * torch.randn(bodies.shape, generator=generator)
     # In double precision: the last digit of a single-precision sum depends on the thread count.
     mean, deviation = noisy.double().mean().item(), noisy.double().std().item()
     inputs = ((noisy - mean) / deviation).unsqueeze(1)
-    return _checked(Examples(inputs, targets, ("solid ball", "hollow shell")))
+    return Examples(inputs, targets, ("solid ball", "hollow shell"))
 
 
 def _bodies(hollow: Tensor, size: int, generator: torch.Generator) -> Tensor:
@@ -79,10 +77,8 @@ def lines(seed: int, pairs: int = 8192, size: int = 16) -> Examples:
     that is nearest to the centre.
     """
     generator = torch.Generator().manual_seed(_arguments.seed(seed))
-    pairs, size = (
-        _arguments.whole_number("pairs", pairs, 1),
-        _arguments.whole_number("size", size, 6),
-    )
+    pairs = _arguments.whole_number("pairs", pairs, 1)
+    size = _arguments.whole_number("size", size, 6)
 
     def uniform(limit: float) -> Tensor:
         return limit * (2 * torch.rand(pairs, 1, 1, generator=generator) - 1)
@@ -95,7 +91,7 @@ def lines(seed: int, pairs: int = 8192, size: int = 16) -> Examples:
     solid = (1 - across.abs()).clamp(0, 1)
     broken = solid * ((along - gap).abs() > 0.5)
     inputs = torch.stack([solid, broken], 1).flatten(0, 1).unsqueeze(1)
-    return _checked(Examples(inputs, torch.arange(2 * pairs) % 2, ("solid", "broken")))
+    return Examples(inputs, torch.arange(2 * pairs) % 2, ("solid", "broken"))
 
 
 def nuclei(seed: int, examples: int = 3000, size: int = 24, contrast: float = 0.25) -> Examples:
@@ -110,10 +106,8 @@ def nuclei(seed: int, examples: int = 3000, size: int = 24, contrast: float = 0.
     neighbouring pixels.
     """
     generator = torch.Generator().manual_seed(_arguments.seed(seed))
-    examples, size = (
-        _arguments.whole_number("examples", examples, 2),
-        _arguments.whole_number("size", size, 8),
-    )
+    examples = _arguments.whole_number("examples", examples, 2)
+    size = _arguments.whole_number("size", size, 8)
     contrast = _arguments.number("contrast", contrast, 0)
     targets = torch.arange(examples) % 2
     sign = (2 * targets - 1).view(-1, 1, 1)
@@ -127,7 +121,7 @@ def nuclei(seed: int, examples: int = 3000, size: int = 24, contrast: float = 0.
     brightness = 0.5 + 0.015 * sign + 0.08 * normal(1, 1)
     intensity = brightness + 0.13 * grain + 0.03 * normal(size, size)
     inputs = ((255 * intensity).clamp(1, 255) * mask).unsqueeze(1)
-    return _checked(Examples(inputs, targets, ("fine", "coarse")))
+    return Examples(inputs, targets, ("fine", "coarse"))
 
 
 def _ellipses(examples: int, size: int, generator: torch.Generator) -> Tensor:
@@ -184,7 +178,7 @@ def digits(size: int = 8, classes: Iterable[int] = range(10)) -> Examples:
     inputs = images[chosen]
     if size != 8:
         inputs = interpolate(inputs, size=(size, size), mode="bilinear")
-    return _checked(Examples(inputs, same[chosen].int().argmax(1), tuple(map(str, kept))))
+    return Examples(inputs, same[chosen].int().argmax(1), tuple(map(str, kept)))
 
 
 def load(
@@ -215,11 +209,12 @@ def load(
 def _downloaded(name: str, train: bool, root: Path) -> Examples:
     dataset = getattr(torchvision().datasets, DOWNLOADS[name])
     try:
-        read = dataset(root, train=train, download=True)  # only what is not there, or is damaged
+        read = dataset(root, train=train, download=True)  # only what is not there
     except Exception as error:  # no connection, no room, bad bytes: torchvision raises as it comes
+        reason = " ".join(str(error).split())
         raise OSError(
-            f"{name} could not be downloaded to {root} ({error}): try again while connected, copy "
-            "the files there, or use load('digits'), which needs no download"
+            f"{name} could not be downloaded to {root}, or read there ({reason}): delete what is "
+            "there and try again while connected, or use load('digits'), which needs no download"
         ) from error
     images = torch.as_tensor(read.data)  # bytes: (n, height, width) or (n, height, width, 3)
     images = images.unsqueeze(1) if images.ndim == 3 else images.movedim(-1, 1).contiguous()
@@ -227,10 +222,7 @@ def _downloaded(name: str, train: bool, root: Path) -> Examples:
 
 
 def held_out_seed(seed: int) -> int:
-    """The seed of the test set that belongs to the training set of `seed`.
-
-    It is far from every seed that people use, so that no training set is another's test set.
-    """
+    """The seed of the test set that belongs to `seed`: far from every seed that people use."""
     return _arguments.seed(seed) ^ 2**31
 
 
@@ -246,15 +238,11 @@ def batches(
     Every epoch is a new permutation, or with `reshuffle=False` always the first one. The examples
     left over at the end of an epoch, fewer than a batch, are dropped.
     """
-    if not (isinstance(examples, tuple) and len(examples) in (2, 3)):
-        raise TypeError(f"examples must be Examples or (inputs, targets), got {type(examples)}")
-    inputs, targets, *classes = examples
-    _checked(Examples(inputs, targets, classes[0] if classes else ()))
+    inputs, targets = _arguments.instance("examples", examples, tuple, "(inputs, targets)")[:2]
+    _arguments.examples("inputs", inputs, "targets", targets)
     batch_size = _arguments.whole_number("batch_size", batch_size, 1, len(inputs))
-    steps, reshuffle = (
-        _arguments.whole_number("steps", steps, 0),
-        _arguments.flag("reshuffle", reshuffle),
-    )
+    steps = _arguments.whole_number("steps", steps, 0)
+    reshuffle = _arguments.flag("reshuffle", reshuffle)
     generator = torch.Generator().manual_seed(_arguments.seed(seed))
     return _drawn(inputs, targets, batch_size, steps, generator, reshuffle)
 
@@ -268,16 +256,3 @@ def _drawn(inputs, targets, batch_size, steps, generator, reshuffle):
             order = torch.randperm(len(inputs), generator=generator).to(inputs.device)
         chosen = order[start : start + batch_size]
         yield inputs[chosen], targets[chosen]
-
-
-def _checked(examples: Examples) -> Examples:
-    """`examples`, or an error that says what is wrong with them."""
-    inputs, targets, classes = examples
-    _arguments.examples("inputs", inputs, "targets", targets)
-    lowest, highest = targets.min().item(), targets.max().item()
-    if classes and not 0 <= lowest <= highest < len(classes):
-        raise ValueError(
-            f"targets must lie in 0 .. {len(classes) - 1}, one for each of {len(classes)} classes; "
-            f"got {lowest} .. {highest}"
-        )
-    return examples

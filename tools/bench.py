@@ -22,7 +22,7 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
-from bench_contestants import CONTESTANTS, ONLY, PEERS
+from bench_contestants import CONTESTANTS, PEERS
 from bench_experiments import ROOT, WORKLOADS, ends_of_runs, make_workload
 from bench_measuring import keep, matrix_rate, measured
 from execution import environment
@@ -132,12 +132,7 @@ def repeated(options: argparse.Namespace) -> list[dict[tuple[str, str], dict]]:
 
     Ctrl-C, or a contestant that fails, leaves the repetitions that are whole.
     """
-    jobs = [
-        (name, who)
-        for name in options.workloads
-        for who in options.contestants
-        if ONLY.get(who, name) == name
-    ]
+    jobs = [(name, who) for name in options.workloads for who in options.contestants]
     finished = []
     try:
         for number in range(1, options.repetitions + 1):
@@ -191,9 +186,6 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     if options.repetitions < 1:
         parser.error("--repetitions must be 1 or larger")
-    for name in options.workloads:
-        if not any(ONLY.get(who, name) == name for who in options.contestants):
-            parser.error(f"--contestants: none of them runs {name}")
     try:
         parse_seeds(options.seeds)
         files.check_writable(options.build)  # now, and not after an hour's work

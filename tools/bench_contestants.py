@@ -20,7 +20,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-import bench_stacked
 import torch
 from bench_experiments import WORKLOADS, Problem, Workload, ends, ends_of_runs, make_workload, wrong
 from bench_measuring import cpu_seconds
@@ -118,8 +117,7 @@ LOOPS = {
     "train_measuring": (lambda: course_loop_measuring, 1),
 }
 CONTESTANTS = ("tutorial", "tutorial_one_thread", "lightning", "skorch", "sweep", "bare", "train",
-               "train_measuring", "stacked")  # fmt: skip
-ONLY = {"stacked": "depths"}  # the widths' grouped convolutions, together, would gain 1.2 times
+               "train_measuring")  # fmt: skip
 
 
 def prepared(name: str, workload: Workload, seeds: list[int]) -> Callable[[], list]:
@@ -132,8 +130,6 @@ def prepared(name: str, workload: Workload, seeds: list[int]) -> Callable[[], li
     loop(replace(workload.problem(0, **points[0]), steps=WARM_UP))
     if name == "sweep":
         return lambda: ends_of_runs(sweep(workload.experiment, workload.grid, seeds), workload)
-    if name == "stacked":
-        return lambda: bench_stacked.sweep(workload, seeds)
 
     def one_after_the_other() -> list:
         found = []

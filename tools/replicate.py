@@ -70,8 +70,7 @@ def finished(folder: Path, made_by: str, seeds: Sequence[int]) -> dict[int, list
             continue
         if not isinstance(kept, dict) or kept.get("source") != made_by:
             continue
-        if all(record["values"] is not None for record in kept["claims"]):  # else: an older release
-            found[seed] = kept["claims"]
+        found[seed] = kept["claims"]
     return found
 
 
