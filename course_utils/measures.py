@@ -1,8 +1,13 @@
-"""What can be measured on any model: norms, what its layers do, Adam's steps, curvature."""
+"""What can be measured on any model: norms, what its layers do, Adam's steps, curvature, FLOPs.
+
+Measuring changes nothing: models are copied, random states are put back, optimisers are only read.
+Statistics of half precision are taken in single, because squares in half are soon 0 or infinite.
+"""
 
 import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pandas as pd
 import torch
@@ -10,13 +15,21 @@ import torch.nn.functional as F
 import xarray as xr
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from course_utils import _arguments
 from course_utils.models import kernels
 from course_utils.training import Loss
 
-MOST_CLASSES = 10_000  # of a linear probe: it has a column for each
+CONVOLUTION = nn.modules.conv._ConvNd
+RECURRENT = nn.RNNBase | nn.RNNCellBase
+OTHERS = nn.Linear | nn.Bilinear | nn.MultiheadAttention | nn.Embedding | nn.EmbeddingBag
+
+
+def _single(values: Tensor) -> Tensor:
+    """`values` in single precision, unless they are in a higher one."""
+    return values.to(torch.promote_types(values.dtype, torch.float32))
 
 
 def weight_norm(model: nn.Module, norm: str = "l2") -> Tensor:
@@ -25,7 +38,7 @@ def weight_norm(model: nn.Module, norm: str = "l2") -> Tensor:
     "l2" is the sum of squares (as Keras' ``regularizers.L2``, without the factor 1/2 of many
     textbooks), "l1" the sum of absolute values, "max" the largest absolute value.
     """
-    weights = kernels(model)
+    weights = [_single(w.abs() if w.is_complex() else w) for w in kernels(model)]
     if not weights:
         raise ValueError("the model has no weight matrix or convolution kernel to measure")
     if norm == "l2":
@@ -47,27 +60,34 @@ def by_layer(
     inputs: Tensor,
     targets: Tensor,
     loss: Callable[[Tensor, Tensor], Tensor] = F.cross_entropy,
+    *,
+    batch_axis: int = 0,
 ) -> pd.DataFrame:
-    """Spread and gradient at the output of each linear and convolutional layer of `model`.
+    """Spread and gradient at the output of each layer of torch's in `model` that has a kernel.
 
-    Works on a copy: neither weights, gradients nor BatchNorm's averages of `model` change. It is
-    taken in the mode, train or eval, that it is in.
+    They are taken in the mode, train or eval, that the model is in.
 
     Parameters
     ----------
     loss
-        ``loss(model(inputs), targets)``, a scalar: the mean over the examples.
+        ``loss(model(inputs), targets)``, a scalar: the mean over all examples.
+    batch_axis
+        The axis of `inputs` along which the examples lie: 1 where time comes first.
 
     Returns
     -------
-    A row for each layer, in the order in which they are used, with its name as index:
+    A row for each use of a layer, in this order, with its name as index; "name (2)" if used again.
 
     "spread"
         Between-sample spread: the standard deviation over the examples of each number that the
         layer puts out, root mean square over those numbers. Unlike their overall size, which
-        biases keep up, it says whether the examples can still be told apart.
+        biases keep up, it says whether the examples can still be told apart. NaN where the
+        examples have no axis of their own, as in (examples · times, features).
     "gradient"
-        Root mean square of the derivative of an example's loss with respect to those numbers.
+        Root mean square of the derivative of an example's loss with respect to those numbers. NaN
+        where the loss does not depend on them, or their graph is cut.
+
+    Where only the last state of a recurrent layer is used, both are of that state.
 
     Under ReLU, and without normalisation, both change by √(fan · variance / 2) from layer to layer,
     fan being fan-in for the spread and fan-out for the gradient (He et al. 2015, "Delving deep into
@@ -75,40 +95,100 @@ def by_layer(
     `course_utils.models.initial_variance` where layers are equally wide.
     """
     _arguments.instance("model", model, nn.Module, "a torch.nn.Module")
-    _arguments.tensor("inputs", inputs)
-    _arguments.function("loss", loss)
-    if len(inputs) < 2:
-        raise ValueError(f"inputs must hold 2 or more examples to be told apart, got {len(inputs)}")
-    model, outputs = copy.deepcopy(model), {}
+    count = _count_examples(inputs, targets, batch_axis)
+    model, uses = copy.deepcopy(model), {}
     for name, module in model.named_modules():
-        if isinstance(module, nn.Linear | nn.modules.conv._ConvNd):
-            module.register_forward_hook(_keep_output(outputs, name))
-    with torch.enable_grad():
-        # Of this copy, so that there is a graph even where the first layers are frozen.
-        value = loss(model(inputs.detach().requires_grad_(inputs.is_floating_point())), targets)
-    if not outputs:
-        raise ValueError("the model uses no linear or convolutional layer")
-    if value.ndim:
-        raise ValueError(f"loss must be a scalar, got shape {tuple(value.shape)}")
-    gradients = torch.autograd.grad(value, outputs.values(), allow_unused=True)
-    rows = {
-        name: {
-            "spread": output.detach().var(0, correction=0).mean().sqrt().item(),
-            "gradient": math.nan if g is None else len(g) * g.square().mean().sqrt().item(),
-        }
-        for (name, output), g in zip(outputs.items(), gradients, strict=True)
-    }
+        if isinstance(module, CONVOLUTION | RECURRENT | OTHERS):
+            module.register_forward_hook(_keep_outputs(uses, name))
+    with torch.enable_grad(), torch.random.fork_rng():
+        # Times the count at once: the derivatives of a mean may be 0 in half precision.
+        value = count * _value(loss, model(inputs.clone()), targets)
+    if not uses:
+        raise ValueError("model uses no layer of torch.nn that has a kernel")
+    outputs = [output for _, outputs in uses.values() for output in outputs]
+    gradients = [None] * len(outputs)
+    if value.requires_grad:
+        gradients = torch.autograd.grad(value, outputs, allow_unused=True)
+    found = dict(zip(map(id, outputs), gradients, strict=True))
+    rows = {name: _row(name, *use, found, count) for name, use in uses.items()}
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
-def _keep_output(outputs: dict[str, Tensor], name: str) -> Callable[..., Tensor]:
-    """A forward hook that keeps a layer's output, and hands on a copy for in-place functions."""
+def _count_examples(inputs: Tensor, targets: Tensor, batch_axis: int) -> int:
+    _arguments.tensor("inputs", inputs)
+    _arguments.whole_number("batch_axis", batch_axis, 0, inputs.ndim - 1)
+    count = inputs.shape[batch_axis]
+    if count < 2:
+        raise ValueError(f"inputs must hold 2 or more examples to be told apart, got {count}")
+    if isinstance(targets, Tensor) and targets.ndim and count not in targets.shape:
+        raise ValueError(
+            f"inputs hold {count} examples along axis {batch_axis}, but targets have the shape "
+            f"{tuple(targets.shape)}; where time comes first, pass batch_axis=1"
+        )
+    return count
 
-    def hook(_module: nn.Module, _inputs: tuple, output: Tensor) -> Tensor:
-        outputs[name] = output
+
+def _keep_outputs(uses: dict[str, tuple], name: str) -> Callable[..., Tensor | tuple]:
+    """A forward hook that keeps a layer's outputs, and hands on copies for in-place functions."""
+
+    def copied(output: Tensor | tuple | None, outputs: list[Tensor]) -> Tensor | tuple | None:
+        if isinstance(output, nn.utils.rnn.PackedSequence):
+            return output._replace(data=copied(output.data, outputs))
+        if type(output) is tuple:
+            return tuple(copied(part, outputs) for part in output)
+        if not isinstance(output, Tensor):
+            return output
+        outputs.append(output.requires_grad_())  # also behind frozen layers
         return output.clone()
 
+    def hook(module: nn.Module, _inputs: tuple, output: Tensor | tuple) -> Tensor | tuple:
+        outputs, again = [], sum(used is module for used, _ in uses.values())
+        handed_on = copied(output, outputs)
+        if outputs:
+            uses[f"{name} ({again + 1})" if again else name] = module, outputs
+        return handed_on
+
     return hook
+
+
+def _row(
+    name: str, module: nn.Module, outputs: list[Tensor], gradients: dict[int, Tensor], count: int
+) -> dict[str, float]:
+    """Spread and gradient of the first of a layer's outputs that the loss depends on."""
+    output = next((o for o in outputs if gradients[id(o)] is not None), outputs[0])
+    gradient = gradients[id(output)]
+    # A convolution's examples come first, any other layer's features last.
+    places = range(1 if isinstance(module, CONVOLUTION) else output.ndim - 1)
+    axes = [place for place in places if output.shape[place] == count]
+    if len(axes) > 1:
+        raise ValueError(
+            f"which axis of {name}'s output, {tuple(output.shape)}, is that of the {count} "
+            f"examples cannot be told: give another number of examples"
+        )
+    spread = _single(output.detach()).var(axes[0], correction=0).mean().sqrt() if axes else math.nan
+    size = math.nan if gradient is None else _single(gradient).abs().square().mean().sqrt()
+    return {"spread": float(spread), "gradient": float(size)}
+
+
+def _value(loss: Callable[..., Tensor], outputs: Tensor, targets: Tensor) -> Tensor:
+    """The loss, a scalar. Cross-entropy over a single score is 0, whatever the score."""
+    got = _shape(outputs)
+    if loss is F.cross_entropy and (type(got) is str or len(got) < 2 or got[1] == 1):
+        raise ValueError(
+            f"cross-entropy needs a tensor with a score for each class, but model returns {got}: "
+            "pass a loss such as lambda outputs, targets: "
+            "F.binary_cross_entropy_with_logits(outputs.flatten(), targets.flatten().float()), or "
+            "F.cross_entropy(outputs.logits, targets)"
+        )
+    value = loss(outputs, targets)
+    if _shape(value) != ():
+        raise ValueError(f"loss must return a scalar tensor, got {_shape(value)}")
+    return value
+
+
+def _shape(value: Any) -> tuple[int, ...] | str:
+    """Of a tensor; of anything else its type, by name."""
+    return tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
 
 
 def linear_probe(features: Tensor, targets: Tensor) -> float:
@@ -120,29 +200,33 @@ def linear_probe(features: Tensor, targets: Tensor) -> float:
     Parameters
     ----------
     features
-        (examples, ...), flattened; more numbers than examples make any classes separable.
+        (examples, ...), flattened. There must be more examples than numbers of one of them, as
+        otherwise any classes can be separated; with a few times more, noise still looks good.
     targets
         (examples,), int64: the classes. The share is of these very examples.
     """
     _arguments.examples("features", features, "targets", targets)
-    if targets.dtype != torch.int64 or targets.ndim != 1:
+    if targets.dtype != torch.int64 or targets.ndim != 1 or targets.min() < 0:
         raise ValueError(
-            f"targets must be int64 of shape (examples,), got {targets.dtype}, "
-            f"{tuple(targets.shape)}"
+            f"targets must be classes from 0, int64 of shape (examples,), got {targets.dtype}, "
+            f"{tuple(targets.shape)}, from {targets.min().item()}"
         )
-    if targets.min() < 0 or targets.max() >= MOST_CLASSES:
-        raise ValueError(f"targets must be classes from 0 to {MOST_CLASSES - 1}")
     if not features.isfinite().all():
         raise ValueError("features must be finite, and some are not")
     flat = features.detach().flatten(1).double()
     flat = torch.cat([flat, torch.ones_like(flat[:, :1])], 1)
+    if len(flat) <= flat.shape[1]:
+        raise ValueError(
+            f"features are {flat.shape[1] - 1} for each of {len(flat)} examples, with which even "
+            f"noise would be read: give more than {flat.shape[1]} examples"
+        )
     # The pseudo-inverse: dead units make the matrix singular.
     weights = torch.linalg.pinv(flat, rtol=1e-10) @ F.one_hot(targets).double()
     return ((flat @ weights).argmax(1) == targets).double().mean().item()
 
 
 def adam_statistics(optimizer: torch.optim.Optimizer) -> dict[str, float]:
-    """What Adam (or AdamW) did to the parameters in its last step, over all of them.
+    """What Adam (or AdamW) did to the parameters in its last step, over all that it has moved.
 
     Kingma & Ba 2015, Algorithm 1: a step is -lr m / (√v + ε), m and v without their bias.
 
@@ -158,17 +242,14 @@ def adam_statistics(optimizer: torch.optim.Optimizer) -> dict[str, float]:
 
     All are NaN before the first step.
     """
-    if not isinstance(optimizer, torch.optim.Adam):  # AdamW is one
-        raise TypeError(f"optimizer must be Adam or AdamW, got {type(optimizer).__name__}")
     roots, means, updates = [], [], []
-    for group in optimizer.param_groups:
-        for p in filter(optimizer.state.__contains__, group["params"]):
-            root = _root_v(optimizer.state[p], group)
-            m = optimizer.state[p]["exp_avg"]
-            m = m / (1 - group["betas"][0] ** float(optimizer.state[p]["step"]))
-            roots.append(root.flatten())
-            means.append(m.flatten())
-            updates.append((m / (root + group["eps"])).flatten())
+    for _, group, state in _moved(optimizer):
+        root = _root_v(state, group)
+        m = _single(state["exp_avg"])
+        m = m / (1 - float(group["betas"][0]) ** float(state["step"]))
+        roots.append(root.flatten())
+        means.append(m.flatten())
+        updates.append((m / (root + group["eps"])).flatten())
     if not roots:
         return dict.fromkeys(("root_v", "m", "update", "largest_update"), math.nan)
     update = torch.cat(updates)
@@ -180,20 +261,32 @@ def adam_statistics(optimizer: torch.optim.Optimizer) -> dict[str, float]:
     }
 
 
+def _moved(optimizer: torch.optim.Optimizer) -> Iterator[tuple[nn.Parameter, dict, dict]]:
+    """Adam's parameters that have taken a step, with their group and state."""
+    if not isinstance(optimizer, torch.optim.Adam | torch.optim.AdamW):
+        kind = type(optimizer).__name__
+        raise TypeError(f"optimizer must be torch's Adam or AdamW, whose v is read; got {kind}")
+    for group in optimizer.param_groups:
+        for p in group["params"]:
+            if state := optimizer.state.get(p):  # state[p] would make one
+                yield p, group, state
+
+
 def _root_v(state: dict[str, Tensor], group: dict) -> Tensor:
     """√v of one parameter, without its bias."""
-    v = state.get("max_exp_avg_sq", state["exp_avg_sq"])
-    return (v / (1 - group["betas"][1] ** float(state["step"]))).sqrt()
+    v = _single(state.get("max_exp_avg_sq", state["exp_avg_sq"]))
+    return (v / (1 - float(group["betas"][1]) ** float(state["step"]))).sqrt()
 
 
 def preconditioned_sharpness(
     loss: Tensor, optimizer: torch.optim.Optimizer, iterations: int = 10
 ) -> float:
-    """Largest eigenvalue of the Hessian of `loss` as Adam sees it, by power iteration.
+    """Largest eigenvalue, by size, of the Hessian of `loss` as Adam sees it, by power iteration.
 
-    That is of P^-1 H with P = diag(√v + ε). Full-batch Adam becomes unstable where it exceeds
-    (2 + 2 β1) / ((1 - β1) lr), 38 / lr at β1 = 0.9 (Cohen et al. 2022, "Adaptive gradient methods
-    at the edge of stability"). NaN before the optimiser's first step.
+    That is of P^-1 H with P = diag(√v + ε), over the parameters that have taken a step and are not
+    frozen. Full-batch Adam becomes unstable where it exceeds (2 + 2 β1) / ((1 - β1) lr), 38 / lr at
+    β1 = 0.9 (Cohen et al. 2022, "Adaptive gradient methods at the edge of stability"). NaN before
+    the optimiser's first step.
 
     Parameters
     ----------
@@ -203,28 +296,46 @@ def preconditioned_sharpness(
         Of the power method, from a fixed start: more for a narrower error, which is on the low
         side.
     """
-    if not isinstance(optimizer, torch.optim.Adam):
-        raise TypeError(f"optimizer must be Adam or AdamW, got {type(optimizer).__name__}")
+    moved = [part for part in _moved(optimizer) if part[0].requires_grad]
     _arguments.instance("loss", loss, Tensor, "a scalar tensor")
     if loss.ndim or not loss.requires_grad:
-        raise ValueError(
-            f"loss must be a scalar with its graph, got shape {tuple(loss.shape)}"
-            + ("" if loss.requires_grad else ", without one")
-        )
+        shape = tuple(loss.shape)
+        raise ValueError(f"loss must be a scalar with its graph, got shape {shape}, {loss.grad_fn}")
     iterations = _arguments.whole_number("iterations", iterations, 1)
-    pairs = [(p, group) for group in optimizer.param_groups for p in group["params"]]
-    if not all(p in optimizer.state for p, _ in pairs):
+    if not moved:
         return math.nan
-    # P^-1/2 H P^-1/2 is symmetric and has the same eigenvalues.
-    scales = [(_root_v(optimizer.state[p], g) + g["eps"]).rsqrt() for p, g in pairs]
-    parameters = [p for p, _ in pairs]
-    gradients = torch.autograd.grad(loss, parameters, create_graph=True)
+    given = [p for p, *_ in moved]
+    gradients = torch.autograd.grad(loss, given, create_graph=True, allow_unused=True)
+    # P^-1/2 H P^-1/2 is symmetric and has the same eigenvalues; a constant gradient adds none.
+    parts = [
+        (p, g, (_root_v(state, group) + group["eps"]).rsqrt())
+        for (p, group, state), g in zip(moved, gradients, strict=True)
+        if g is not None and g.requires_grad
+    ]
+    return _largest_eigenvalue(*zip(*parts, strict=True), iterations) if parts else 0.0
+
+
+def _largest_eigenvalue(
+    parameters: list[Tensor], gradients: list[Tensor], scales: list[Tensor], iterations: int
+) -> float:
     generator = torch.Generator().manual_seed(0)
-    vector = [torch.randn(p.shape, generator=generator).to(p) for p in parameters]
+    vector = [torch.randn(s.shape, generator=generator).to(s) for s in scales]
     for _ in range(iterations):
         norm = torch.cat([v.flatten() for v in vector]).norm()
-        vector = [s * v / norm for s, v in zip(scales, vector, strict=True)]
-        product = torch.autograd.grad(gradients, parameters, vector, retain_graph=True)
+        if norm == 0:
+            break
+        vector = [(s * v / norm).to(g) for s, v, g in zip(scales, vector, gradients, strict=True)]
+        try:
+            product = torch.autograd.grad(
+                gradients, parameters, vector, retain_graph=True, materialize_grads=True
+            )
+        except RuntimeError as error:
+            error.add_note(
+                "If a fast kernel has no second derivative, compute the loss of attention within "
+                "torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH), of recurrent "
+                "layers within torch.backends.cudnn.flags(enabled=False)."
+            )
+            raise
         vector = [s * h for s, h in zip(scales, product, strict=True)]
     return torch.cat([v.flatten() for v in vector]).norm().item()
 
@@ -235,10 +346,10 @@ def sample_gradients(
     targets: Tensor,
     loss: Callable[[Tensor, Tensor], Tensor] = F.cross_entropy,
 ) -> Tensor:
-    """Each example's own gradient, (examples, trainable parameters), taken in one pass.
+    """Each example's own gradient, (examples, trainable parameters).
 
-    Nothing of `model` changes. Dropout, in training mode, draws for each example anew. The result
-    holds as many numbers as examples times parameters: of a large network take few examples.
+    Dropout, in training mode, draws for each example anew. The result holds as many numbers as
+    examples times parameters: of a large network take few examples.
 
     Parameters
     ----------
@@ -248,20 +359,43 @@ def sample_gradients(
         ``loss(outputs, targets)``, a scalar, for a batch of one.
     """
     _arguments.instance("model", model, nn.Module, "a torch.nn.Module")
-    _arguments.function("loss", loss)
     _arguments.examples("inputs", inputs, "targets", targets)
-    norms = (m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm))
-    if any(module.training for module in norms):
-        raise ValueError("BatchNorm in training mode mixes the examples: call model.eval() first")
+    _check_alone(copy.deepcopy(model), inputs[:2].clone())
+    model, inputs = copy.deepcopy(model), inputs.detach().clone()
     trained = {name: p.detach() for name, p in model.named_parameters() if p.requires_grad}
     if not trained:
         raise ValueError("the model has no trainable parameter")
 
     def of_one(parameters: dict[str, Tensor], example: Tensor, target: Tensor) -> Tensor:
-        return loss(functional_call(model, parameters, (example[None],)), target[None])
+        return _value(loss, functional_call(model, parameters, (example[None],)), target[None])
 
-    gradients = vmap(grad(of_one), (None, 0, 0), randomness="different")(trained, inputs, targets)
-    return torch.cat([part.flatten(1) for part in gradients.values()], 1)
+    with torch.random.fork_rng(), sdpa_kernel(SDPBackend.MATH):  # vmap knows no other attention
+        if any(isinstance(module, RECURRENT) for module in model.modules()):  # nor these
+            each = [grad(of_one)(trained, *pair) for pair in zip(inputs, targets, strict=True)]
+            parts = [torch.stack(part) for part in zip(*map(dict.values, each), strict=True)]
+        else:
+            of_all = vmap(grad(of_one), (None, 0, 0), randomness="different")
+            parts = of_all(trained, inputs, targets).values()
+    return torch.cat([part.flatten(1) for part in parts], 1)
+
+
+@torch.no_grad()
+def _check_alone(model: nn.Module, pair: Tensor) -> None:
+    """Raise an error if what `model` says of an example depends on the others in the batch."""
+    norms = [m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    if any(norm.training or norm.running_mean is None for norm in norms):
+        raise ValueError("BatchNorm mixes the examples: call model.eval(), keep running statistics")
+
+    def alike(one: Tensor, other: Tensor) -> bool:
+        return one.shape == other.shape and bool((one - other).norm() <= 0.01 * other.norm())
+
+    with torch.random.fork_rng():
+        together, again = model(pair), model(pair)
+        if not isinstance(together, Tensor) or not alike(again, together):
+            return  # what is random cannot be compared
+        alone = torch.cat([model(one[None]).flatten() for one in pair])
+    if not alike(alone, together.flatten()):
+        raise ValueError("model mixes the examples, or they do not lie along its first axis")
 
 
 def cosines(gradients: Tensor) -> Tensor:
@@ -269,7 +403,7 @@ def cosines(gradients: Tensor) -> Tensor:
 
     NaN where one of the two is zero, as it is once a loss of float32 has reached its zero.
     """
-    _check_gradients(gradients, 1)
+    gradients = _checked(gradients, 1)
     unit = gradients / gradients.norm(dim=1, keepdim=True)
     return unit @ unit.T
 
@@ -280,10 +414,10 @@ def noise_scale(gradients: Tensor) -> float:
     tr Σ / |G|², with Σ the covariance of the examples' gradients and G their expectation, both
     estimated without bias (McCandlish et al. 2018, "An empirical model of large-batch training",
     eq. 2.9 and appendix A.1). One more than it is Yin et al.'s bound on the batch size, examples
-    times gradient diversity (2018, "Gradient diversity"). Infinite where the
-    examples' mean cannot be told from noise, NaN where all gradients are zero.
+    times gradient diversity (2018, "Gradient diversity"). Infinite where the examples' mean cannot
+    be told from noise, NaN where all gradients are zero.
     """
-    _check_gradients(gradients, 2)
+    gradients = _checked(gradients, 2)
     count = len(gradients)
     size = gradients.square().sum(1).mean().item()
     of_mean = gradients.mean(0).square().sum().item()
@@ -294,13 +428,14 @@ def noise_scale(gradients: Tensor) -> float:
     return variance / signal if signal > 0 else math.inf
 
 
-def _check_gradients(gradients: Tensor, least: int) -> None:
+def _checked(gradients: Tensor, least: int) -> Tensor:
     _arguments.tensor("gradients", gradients, 0)
     if gradients.ndim != 2 or len(gradients) < least:
         raise ValueError(
             f"gradients must have shape (examples, parameters) with {least} or more examples, "
             f"got {tuple(gradients.shape)}"
         )
+    return _single(gradients)
 
 
 def steps_to(losses: xr.DataArray, target: float, window: int = 10) -> xr.DataArray:
@@ -310,10 +445,8 @@ def steps_to(losses: xr.DataArray, target: float, window: int = 10) -> xr.DataAr
     minibatches are too noisy, and a mean up to now lags behind.
     """
     _arguments.instance("losses", losses, xr.DataArray, "a DataArray over step")
-    target, window = (
-        _arguments.number("target", target),
-        _arguments.whole_number("window", window, 1),
-    )
+    target = _arguments.number("target", target)
+    window = _arguments.whole_number("window", window, 1)
     if not losses.sizes.get("step"):
         raise ValueError(f"losses must have a dimension 'step', not empty, got {losses.sizes}")
     window = min(window, losses.sizes["step"] + 1)  # no longer one is full either
@@ -328,13 +461,35 @@ def step_flops(model: nn.Module, inputs: Tensor, targets: Tensor, loss: Loss) ->
     torch's own counter counts those of the forward pass: matrix products and convolutions, not
     normalisations, activations or the optimiser. The backward pass needs twice as many, for the
     gradients of inputs and weights (Kaplan et al. 2020, "Scaling laws", sec. 2.1). It is not
-    counted: there torch's counter takes grouped convolutions for full ones. Works on a copy.
+    counted: there torch's counter takes grouped convolutions for full ones.
     """
     _arguments.instance("model", model, nn.Module, "a torch.nn.Module")
-    _arguments.tensor("inputs", inputs)
-    _arguments.tensor("targets", targets)
-    _arguments.function("loss", loss)
-    model = copy.deepcopy(model)
-    with torch.random.fork_rng(), torch.no_grad(), FlopCounterMode(display=False) as counter:
-        loss(model, inputs, targets)
-    return 3 * counter.get_total_flops()
+    # With gradients: without them torch takes a path for attention that its counter does not see.
+    model = copy.deepcopy(model).requires_grad_()
+    with torch.random.fork_rng(), torch.enable_grad(), sdpa_kernel(SDPBackend.MATH):
+        with FlopCounterMode(display=False) as counter:
+            missed = _count_missed(model, counter)
+            loss(model, inputs.clone(), targets)
+    return 3 * (counter.get_total_flops() + sum(missed))
+
+
+def _count_missed(model: nn.Module, counter: FlopCounterMode) -> list[int]:
+    """What the counter does not see in fused recurrent layers, filled while the model runs.
+
+    That is two for each weight at each time of each example, but for what it has seen there.
+    """
+    missed, seen = [], []
+
+    def before(_module: nn.Module, _inputs: tuple) -> None:
+        seen.append(counter.get_total_flops())
+
+    def after(module: nn.Module, _inputs: tuple, output: tuple) -> None:
+        times = output[0].data.shape[:-1].numel()  # also of a PackedSequence
+        counted = counter.get_total_flops() - seen.pop()
+        missed.append(2 * times * sum(w.numel() for w in kernels(module)) - counted)
+
+    for module in model.modules():
+        if isinstance(module, nn.RNNBase):
+            module.register_forward_pre_hook(before)
+            module.register_forward_hook(after)
+    return missed

@@ -12,8 +12,6 @@ from torch import nn
 
 from course_utils import _arguments
 
-MOST_STD = 1e6  # of a kernel's entries: far from an overflow, and from anything that trains
-
 
 def kernels(model: nn.Module) -> list[nn.Parameter]:
     """Weight matrices and convolution kernels of `model`: its parameters with two or more axes.
@@ -38,7 +36,11 @@ def _parameters(model: nn.Module) -> Iterator[nn.Parameter]:
 
 
 def fans(weight: torch.Tensor) -> tuple[int, int]:
-    """Fan-in and fan-out of a kernel of shape (out, in, *window): inputs and outputs of a unit."""
+    """Fan-in and fan-out of a kernel of shape (out, in, *window): inputs and outputs of a unit.
+
+    Matrices that torch stacks, an LSTM's gates or an attention's query, key and value, count as one
+    with that many outputs, as Keras counts gates; an embedding's rows count as outputs.
+    """
     _arguments.tensor("weight", weight, 2)
     window = math.prod(weight.shape[2:])
     return weight.shape[1] * window, weight.shape[0] * window
@@ -53,14 +55,13 @@ def initial_variance(weight: torch.Tensor, scheme: str, fixed_std: float = 0.05)
     "fixed": `fixed_std` squared, whatever the size of the layer.
     """
     fan_in, fan_out = fans(weight)
-    if not fan_in * fan_out:
+    if not weight.numel():
         raise ValueError(f"weight must hold numbers, got shape {tuple(weight.shape)}")
-    fixed_std = _arguments.number("fixed_std", fixed_std, 0, MOST_STD)
     variances = {
         "kaiming": 2 / fan_in,
         "glorot": 2 / (fan_in + fan_out),
         "torch": 1 / (3 * fan_in),
-        "fixed": fixed_std**2,
+        "fixed": _arguments.number("fixed_std", fixed_std, 0) ** 2,
     }
     if scheme not in variances:
         raise ValueError(f"unknown scheme {scheme!r}; expected one of {', '.join(variances)}")
@@ -73,10 +74,13 @@ def initialise(
 ) -> nn.Module:
     """Draw every kernel of `model` from N(0, variance) and set linear and conv biases to 0.
 
+    Frozen kernels are drawn, too.
+
     Parameters
     ----------
     scheme
-        See `initial_variance`.
+        See `initial_variance`; of a transposed convolution the window counts as in any other,
+        whatever the stride.
     seed
         Of an own generator; without it the global one is used.
 
@@ -86,18 +90,20 @@ def initialise(
     """
     weights = kernels(model)
     generator = None if seed is None else torch.Generator().manual_seed(_arguments.seed(seed))
-    for name, weight in model.named_parameters():
-        if weight.numel() == 0:
-            raise ValueError(
-                f"{name} has shape {tuple(weight.shape)}: every width must be 1 or larger, got 0"
-            )
+    layers = [m for m in model.modules() if isinstance(m, nn.Linear | nn.modules.conv._ConvNd)]
+    turned = {layer.weight: layer.groups for layer in layers if getattr(layer, "transposed", False)}
     for weight in weights:
-        std = initial_variance(weight, scheme, fixed_std) ** 0.5
-        weight.normal_(0.0, std, generator=generator)
-    for module in model.modules():
-        if isinstance(module, nn.Linear | nn.modules.conv._ConvNd) and module.bias is not None:
-            module.bias.zero_()
+        shaped = _as_convolution(weight, turned[weight]) if weight in turned else weight
+        weight.normal_(0.0, initial_variance(shaped, scheme, fixed_std) ** 0.5, generator=generator)
+    for layer in layers:
+        if layer.bias is not None:
+            layer.bias.zero_()
     return model
+
+
+def _as_convolution(weight: torch.Tensor, groups: int) -> torch.Tensor:
+    """A transposed convolution's kernel, (in, out / groups, *window), as a plain one's."""
+    return weight.unflatten(0, (groups, -1)).transpose(1, 2).flatten(0, 1)
 
 
 def torchvision() -> ModuleType:
