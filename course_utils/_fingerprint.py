@@ -293,7 +293,17 @@ class _Bare(ast.NodeTransformer):
         before, self.in_class, node.returns = self.in_class, False, None
         self.generic_visit(node)
         self.in_class = before
+        self._forget_words(node)
         return node
+
+    def _forget_words(self, function: ast.FunctionDef) -> None:
+        """Empty the texts of `function` that were only there for the message of an error."""
+        names = [node for node in ast.walk(function) if isinstance(node, ast.Name)]
+        loaded = {name.id for name in names if isinstance(name.ctx, ast.Load)}
+        for node in ast.walk(function):
+            if isinstance(node, ast.Assign) and _is_text(node.value):
+                if not {getattr(target, "id", "") for target in node.targets} & {*loaded, ""}:
+                    node.value = ast.Constant("")
 
     def visit_arg(self, node: ast.arg) -> ast.AST:
         node.annotation = None
@@ -314,14 +324,14 @@ class _Bare(ast.NodeTransformer):
     def visit_Call(self, node: ast.Call) -> ast.AST:
         self.generic_visit(node)
         if getattr(getattr(node.func, "value", None), "id", None) == CHECKS:
-            words = (ast.Constant, ast.JoinedStr)
-            kept = [one for one in node.args if not isinstance(one, words) or _is_number(one)]
-            node.args = kept
+            node.args = [one for one in node.args if not _is_text(one)]
+        elif getattr(node.func, "attr", None) == "add_note":
+            node.args = []
         return node
 
 
-def _is_number(node: ast.AST) -> bool:
-    return isinstance(node, ast.Constant) and not isinstance(node.value, str)
+def _is_text(node: ast.AST | None) -> bool:
+    return isinstance(node, ast.JoinedStr) or isinstance(getattr(node, "value", None), str)
 
 
 def _spelled(part: Any) -> str:

@@ -101,8 +101,9 @@ PACKAGE_MOVES = {  # module, what it was, what it becomes
 PACKAGE_MOVES_NOTHING = {
     "a helper of files": ("_files", "def remove_stale", "def remove_old"),
     "a message": ("training", "batches ended before the last step", "there are too few batches"),
+    "words for a message": ("training", "pairs (inputs, targets), more", "two things, more"),
     "what a check calls its argument": ("training", '"a torch.nn.Module"', '"a model"'),
-    "the note of an error": ("training", "raised by loss", "raised in loss"),
+    "the note of an error": ("training", "from loss at step", "in loss, step"),
     "a docstring": ("training", '"""Train `model`', '"""Trains `model`'),
     "another data set": ("datasets", "size / 5), uniform", "size / 6), uniform"),
     "a measure that is not used": ("measures", "keepdim=True", "keepdim=False"),
