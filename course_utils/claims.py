@@ -10,7 +10,6 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -56,8 +55,7 @@ class Claim:
             raise ValueError(f"claim {self.id!r}: there is no seed to judge it by")
         if (self.above is None) == (self.below is None):
             raise ValueError(f"claim {self.id!r}: give either above= or below=")
-        if not isinstance(self.bound, Real) or not math.isfinite(self.bound):
-            raise ValueError(f"claim {self.id!r}: the bound must be finite, got {self.bound!r}")
+        _arguments.number(f"claim {self.id!r}: the bound", self.bound)
 
     @property
     def bound(self) -> float:
@@ -85,22 +83,12 @@ class Claim:
 
 
 def report(notebook: str, claims: Sequence[Claim]) -> None:
-    """Print a line for each claim, record them, and fail if one does not hold.
+    """Print a line for each claim, record them, and raise `ClaimFailed` if one does not hold.
 
     Parameters
     ----------
     notebook
         File name without suffix; the record goes to ``<COURSE_CLAIMS>/<notebook>.json``.
-
-    Raises
-    ------
-    ClaimFailed
-        Naming every claim that does not hold.
-    TypeError, ValueError
-        If `notebook` is no such name, there is no claim, two have the same id, or they are over
-        different numbers of seeds.
-    WriteError
-        If the record cannot be written; the message names it.
     """
     _arguments.text("notebook", notebook)
     if Path(notebook).name != notebook:
@@ -119,10 +107,8 @@ def report(notebook: str, claims: Sequence[Claim]) -> None:
         print(claim.line())
     if folder := claims_folder():
         _record(folder / f"{notebook}.json", notebook, claims)
-    failed = [claim for claim in claims if not claim.held]
-    if failed:
-        counts = (f"{claim.seeds_held} of {claim.values.size} seeds" for claim in failed)
-        lines = (f"{claim.line()} on {count}" for claim, count in zip(failed, counts, strict=True))
+    if failed := [claim for claim in claims if not claim.held]:
+        lines = (f"{one.line()} on {one.seeds_held} of {one.values.size} seeds" for one in failed)
         raise ClaimFailed("; ".join(lines))
 
 
@@ -130,21 +116,20 @@ def _record(path: Path, notebook: str, claims: Sequence[Claim]) -> None:
     """Append to the JSON list in `path`; a crash leaves the old list."""
     records = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
     for claim in claims:
-        seeds = [int(seed) for seed in claim.values["seed"].values]
-        values = [float(v) for v in claim.values.values]
+        values = claim.values.to_series().astype(float)
         # JSON has no word for these, but infinity may lie on the right side: a run that never ended
-        values = [v if math.isfinite(v) else str(v) for v in values]
+        shown = {str(seed): v if math.isfinite(v) else str(v) for seed, v in values.items()}
         records.append(
             {
                 "notebook": notebook,
                 "claim": claim.id,
                 "sentence": claim.sentence,
-                "values": dict(zip(map(str, seeds), values, strict=True)),
+                "values": shown,
                 "bound": claim.bound,
                 "direction": "below" if claim.above is None else "above",
                 "held": claim.held,
                 "seeds_held": claim.seeds_held,
-                "seeds": len(seeds),
+                "seeds": len(shown),
                 "versions": provenance(),
             }
         )
@@ -177,8 +162,7 @@ class Trial:
         _arguments.text("control", self.control)
         _check_per_seed("effect", self.effect)
         _arguments.list_of("evidence", self.evidence, "ids of claims", str)
-        if self.verdict not in VERDICTS:
-            raise ValueError(f"verdict must be one of {', '.join(VERDICTS)}, got {self.verdict!r}")
+        _arguments.one_of("verdict", self.verdict, VERDICTS)
 
 
 def trial(

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+from IPython.core.interactiveshell import InteractiveShell
 from IPython.display import display
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -65,24 +66,21 @@ def png(figure: Figure) -> bytes:
 
 
 def show(figure: Figure, alt: str) -> None:
-    """Display `figure` with a text for those who cannot see it.
+    """Display `figure` with a text for those who cannot see it; in a script print that text alone.
 
     Where an edited experiment is drawn before its original, a line under the figure says so.
     """
     _arguments.text("alt", alt)
-    content = png(_with_note(_arguments.instance("figure", figure, Figure, "a matplotlib Figure")))
-    data = {"image/png": base64.b64encode(content).decode(), "text/plain": f"Figure: {alt}"}
-    display(data, raw=True, metadata={"image/png": {"alt": alt}})
-
-
-def _with_note(figure: Figure) -> Figure:
+    _arguments.instance("figure", figure, Figure, "a matplotlib Figure")
+    if not InteractiveShell.initialized():
+        print(f"Figure: {alt}")  # `display` would print the picture, as base64
+        return
     if figure.findobj(lambda artist: artist.get_gid() == ORIGINAL):
-        figure.supxlabel(
-            "in grey: the stored runs of the original experiment; in colour: yours",
-            fontsize=9,
-            color="#5a5a5a",
-        )
-    return figure
+        note = "in grey: the stored runs of the original experiment; in colour: yours"
+        figure.supxlabel(note, fontsize=9, color="#5a5a5a")
+        alt = f"{alt} ({note})"
+    data = {"image/png": base64.b64encode(png(figure)).decode(), "text/plain": f"Figure: {alt}"}
+    display(data, raw=True, metadata={"image/png": {"alt": alt}})
 
 
 def band(
@@ -110,13 +108,13 @@ def band(
         Units of the horizontal axis in one step of that dimension.
     """
     _arguments.instance("ax", ax, Axes, "matplotlib Axes")
-    drawn = _values(runs, values)
-    line, original = drawn.isel(seed=0), original_of(runs)
+    drawn, others = _drawn(runs, values, axes=1)
+    line, style = drawn.isel(seed=0), {"color": GHOST, "gid": ORIGINAL}
+    if original_of(runs) is None:
+        others, style = drawn, {"color": colour}
     (over,) = line.dims
-    others = drawn if original is None else _if_there(original, values)
     if others is not None:
         low, high = others.min("seed"), others.max("seed")
-        style = {"color": colour} if original is None else {"color": GHOST, "gid": ORIGINAL}
         ax.fill_between(others[over] * per_step, low, high, alpha=0.25, linewidth=0, **style)
     ax.plot(line[over] * per_step, line, linestyle, color=colour, label=label)
 
@@ -136,8 +134,7 @@ def points(
     `values` are over `seed` alone. Of an edited experiment the original's range is in grey.
     """
     _arguments.instance("ax", ax, Axes, "matplotlib Axes")
-    drawn, original = _values(runs, values), original_of(runs)
-    others = None if original is None else _if_there(original, values)
+    drawn, others = _drawn(runs, values, axes=0)
     if others is not None:
         ends = [float(others.min()), float(others.max())]
         ax.plot([place, place], ends, color=GHOST, alpha=0.4, linewidth=9, gid=ORIGINAL)
@@ -151,19 +148,25 @@ def original_of(runs: xr.Dataset) -> xr.Dataset | None:
     return runs.attrs.get("original")
 
 
-def _values(runs: xr.Dataset, values: str | Values) -> xr.DataArray:
-    """What `values` says of `runs`."""
-    if callable(values):
-        return values(runs)
-    return runs[_arguments.one_of("values", values, list(runs.data_vars))]
+def _drawn(runs: xr.Dataset, values: str | Values, axes: int) -> tuple[xr.DataArray, ...]:
+    """What to draw of `runs`, over `seed` and more `axes`, and the same of their original.
 
-
-def _if_there(original: xr.Dataset, values: str | Values) -> xr.DataArray | None:
-    """The same of the original runs, if those have such settings."""
+    The latter is None if there is no original, or if that lacks what an edit has added.
+    """
+    _arguments.instance("runs", runs, xr.Dataset, "a Dataset, as sweep returns it")
+    if not callable(values):
+        _arguments.one_of("values", values, list(runs.data_vars))
+    take = values if callable(values) else lambda data: data[values]
+    original, drawn = original_of(runs), take(runs)
     try:
-        return _values(original, values)
+        others = None if original is None else take(original)
     except (KeyError, ValueError):  # a setting or a value that the edit added
-        return None
+        others = None
+    for found in (drawn, others):
+        if found is not None and ("seed" not in found.dims or found.ndim != 1 + axes):
+            more = "one more dimension" if axes else "nothing else"
+            raise ValueError(f"values must be over 'seed' and {more}, got {found.dims}")
+    return drawn, others
 
 
 def mark_divergence(
@@ -197,19 +200,18 @@ def forest(claims: Sequence[Claim]) -> Figure:
     the line the bound holds.
     """
     claims = _arguments.list_of("claims", claims, "Claims", Claim)
-    if not claims:
-        raise ValueError("claims must be one or more, got none")
     figure, (ax,) = new_figure(width=9, height=0.9 + 0.34 * len(claims))
     ax.axvspan(-1.1, 0, color=COLOURS[1], alpha=0.08, linewidth=0)
     ax.axvline(0, color="black", linewidth=1)
     for row, claim in enumerate(claims):
-        margins = claim.margins.values
-        finite = margins[np.isfinite(margins)]
-        scale = np.abs(finite).max() if finite.size and np.abs(finite).max() > 0 else 1.0
+        margins = claim.margins.dropna("seed").values
+        scale = np.abs(margins[np.isfinite(margins)]).max(initial=0) or 1.0
         colour = COLOURS[0] if claim.held else COLOURS[1]
-        ax.plot(finite / scale, np.full(finite.size, row), "o", color=colour, alpha=0.6)
-        worst = f"{finite.min():.2g}" if finite.size else "none is a number"
-        ax.text(1.15, row, f"smallest margin {worst}", va="center", fontsize=8)
+        at = np.clip(margins / scale, -1.1, 1.1)  # what is infinite, on the frame
+        ax.plot(at, np.full(at.size, row), "o", color=colour, alpha=0.6)
+        worst = f"{margins.min():.2g}" if margins.size else "none is a number"
+        missing = f", {lost} missing" if (lost := claim.values.size - margins.size) else ""
+        ax.text(1.15, row, f"smallest margin {worst}{missing}", va="center", fontsize=8)
     ax.set_yticks(range(len(claims)), [claim.id for claim in claims])
     ax.set(xlim=(-1.1, 1.1), ylim=(len(claims) - 0.5, -0.5))
     ax.set_xlabel(

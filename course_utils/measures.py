@@ -180,7 +180,7 @@ def _value(loss: Callable[..., Tensor], outputs: Tensor, targets: Tensor) -> Ten
             "F.binary_cross_entropy_with_logits(outputs.flatten(), targets.flatten().float()), or "
             "F.cross_entropy(outputs.logits, targets)"
         )
-    value = loss(outputs, targets)
+    value = _arguments.function("loss", loss)(outputs, targets)
     if _shape(value) != ():
         raise ValueError(f"loss must return a scalar tensor, got {_shape(value)}")
     return value
@@ -469,7 +469,7 @@ def step_flops(model: nn.Module, inputs: Tensor, targets: Tensor, loss: Loss) ->
     with torch.random.fork_rng(), torch.enable_grad(), sdpa_kernel(SDPBackend.MATH):
         with FlopCounterMode(display=False) as counter:
             missed = _count_missed(model, counter)
-            loss(model, inputs.clone(), targets)
+            _arguments.function("loss", loss)(model, inputs.clone(), targets)
     return 3 * (counter.get_total_flops() + sum(missed))
 
 

@@ -8,7 +8,6 @@ and judged on the other. (Chosen and judged on the same, the luckiest would win.
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping
-from numbers import Real
 
 import numpy as np
 import pandas as pd
@@ -67,14 +66,14 @@ def race(
     Dataset over model, rate and seed: "step", "example", "FLOP", "second", each what it took to the
     target. Seconds are this machine's, with so many `workers` at once.
     """
-    models = dict(_arguments.instance("models", models, Mapping, "a dict of names and functions"))
-    rates = list(_arguments.instance("rates", rates, Iterable, "a list of learning rates"))
-    seeds = list(_arguments.instance("seeds", seeds, Iterable, "a list of whole numbers"))
-    _check(models, data, target, rates, seeds)
-    _arguments.function("loss", loss)
-    _arguments.function("optimizer", optimizer)
-    steps = _arguments.whole_number("steps", steps, 1)
-    window = _arguments.whole_number("window", window, 1, steps)
+    models = _checked_models(models)
+    _arguments.function("data", data, "a function of the seed")
+    _arguments.number("target", target)
+    _arguments.whole_number("window", window, 1, _arguments.whole_number("steps", steps, 1))
+    rates = _arguments.list_of("rates", rates, "learning rates")
+    rates = [_arguments.positive("each of rates", rate) for rate in rates]
+    seeds = _arguments.list_of("seeds", seeds, "whole numbers")
+    _check_seeds(len(seeds), len(rates))
 
     def run(model: str, rate: float, seed: int) -> dict[str, float]:
         net = models[model]()
@@ -84,10 +83,9 @@ def race(
         def there(losses: np.ndarray) -> bool:
             return len(losses) >= window and losses[-window:].mean() <= target
 
+        descent = optimizer([part for part in net.parameters() if part.requires_grad], lr=rate)
         started = time.perf_counter()
-        curves = train(
-            net, data(seed), loss, optimizer(net.parameters(), lr=rate), steps, stop_when=there
-        )
+        curves = train(net, data(seed), loss, descent, steps, stop_when=there)
         seconds = (time.perf_counter() - started) / max(1, int(curves["steps_done"]))
         curve = curves.get("data_loss", curves["reported_loss"])
         needed = float(steps_to(curve, target, window))
@@ -110,38 +108,48 @@ def judge(runs: xr.Dataset) -> pd.DataFrame:
     -------
     A row for each axis. For each model the median over the judged seeds, its interval of at least
     90 % confidence, which assumes nothing of the distribution (from the binomial one: Conover 1999,
-    "Practical nonparametric statistics", 3.2), how many runs were there, and at which rate; under
-    "sooner" the verdict.
+    "Practical nonparametric statistics", 3.2), how many runs were there, and at which rate. A model
+    that never arrived where rates are chosen has none of these. Under "sooner" the verdict.
     """
     _arguments.instance("runs", runs, xr.Dataset, "a Dataset from race")
-    if missing := {"model", "rate", "seed"} - set(runs.dims):
-        raise ValueError(f"runs must have the dimensions model, rate, seed; missing: {missing}")
-    rates, seeds = runs["rate"].values, runs["seed"].values
-    _check_seeds(len(seeds), len(rates))
+    if missing := {"model", "rate", "seed", "step"} - {*runs.dims, *runs}:
+        raise ValueError(f"runs must have model, rate, seed and step; missing: {missing}")
+    rates, seeds = runs.sizes["rate"], runs.sizes["seed"]
+    _check_seeds(seeds, rates)
     runs = runs.fillna(math.inf)  # a run that failed was not there either
-    half = len(seeds) // 2 if len(rates) > 1 else 0
-    tuned, judged = runs.isel(seed=slice(half)), runs.isel(seed=slice(half, None))
-    if not half:
-        tuned = judged
-    best = {name: _best_rate(tuned["step"].sel(model=name)) for name in runs["model"].values}
-    rows = {}
-    for axis in (name for name in AXES if name in runs):
-        found = {name: judged[axis].sel(model=name, rate=rate) for name, rate in best.items()}
-        ends = {name: _interval(values.values) for name, values in found.items()}
-        row = {
-            name: f"{float(values.median()):.3g} [{ends[name][0]:.3g}, {ends[name][1]:.3g}], "
-            f"{int(np.isfinite(values).sum())} of {values.size} there, "
-            + _at_rate(best[name], rates)
-            for name, values in found.items()
-        }
-        rows[axis] = row | {"sooner": _sooner(ends)}
+    half = seeds // 2 if rates > 1 else 0
+    tuned = runs["step"].isel(seed=slice(half or None))
+    best = {name: _best_rate(tuned.sel(model=name)) for name in runs["model"].values}
+    rows = {axis: _row(runs[axis], best, half) for axis in AXES if axis in runs}
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
-def _best_rate(steps: xr.DataArray) -> float:
-    """The rate of the smallest median; among equals that at which more runs were there."""
+def _best_rate(steps: xr.DataArray) -> float | None:
+    """The rate of the smallest median; None if no run was there at any rate.
+
+    Among equals it is that at which more runs were there, then one that is not at an end.
+    """
     medians, there = steps.median("seed").values, np.isfinite(steps).sum("seed").values
-    return float(steps["rate"].values[np.lexsort((-there, medians))[0]])
+    rates = steps["rate"].values
+    at_an_end = np.isin(rates, [rates.min(), rates.max()])
+    return float(rates[np.lexsort((at_an_end, -there, medians))[0]]) if there.any() else None
+
+
+def _row(values: xr.DataArray, best: Mapping[str, float | None], half: int) -> dict[str, str]:
+    """What is said of each model on one axis, from the seeds after the first `half`."""
+    row, ends = {}, {}
+    for name, rate in best.items():
+        tried = values.sel(model=name)
+        if rate is None:
+            row[name] = f"did not arrive: {int(np.isfinite(tried).sum())} of {tried.size} there"
+            ends[name] = float(tried.min()), math.inf
+            continue
+        judged = tried.sel(rate=rate).values[half:]
+        low, high = ends[name] = _interval(judged)
+        there = f"{np.isfinite(judged).sum()} of {judged.size} there"
+        middle = f"{np.median(judged):.3g} [{low:.3g}, {high:.3g}]"
+        row[name] = f"{middle}, {there}, {_at_rate(rate, values['rate'].values)}"
+    return row | {"sooner": _sooner(ends)}
 
 
 def _at_rate(rate: float, rates: np.ndarray) -> str:
@@ -165,30 +173,18 @@ def _sooner(ends: Mapping[str, tuple[float, float]]) -> str:
     return "cannot tell"
 
 
-def _check(models: Mapping, data: object, target: float, rates: list, seeds: list) -> None:
+def _checked_models(models: object) -> dict[str, Callable[[], nn.Module]]:
+    models = _arguments.mapping("models", models, "a dict of names and functions")
     if len(models) < 2:
         raise ValueError(f"models must be two or more, got {list(models)}")
     for name, make in models.items():
         if isinstance(make, nn.Module) or not callable(make):
-            raise TypeError(
-                f"models[{name!r}] must be a function that makes a new model, got {type(make)}"
-            )
-    if not callable(data):
-        raise TypeError(f"data must be a function of the seed, got {type(data)}")
-    if not isinstance(target, Real) or not math.isfinite(target):
-        raise ValueError(f"target must be a finite number, got {target!r}")
-    for rate in rates:
-        if not isinstance(rate, Real) or not 0 < rate < math.inf:
-            raise ValueError(f"rates must be finite and above 0, got {rate!r}")
-    if not rates:
-        raise ValueError("rates must be one or more learning rates, got none")
-    _check_seeds(len(seeds), len(rates))
+            accepted = "a function that makes a new model"
+            raise TypeError(f"models[{name!r}] must be {accepted}, got a {type(make).__name__}")
+    return models
 
 
 def _check_seeds(seeds: int, rates: int) -> None:
-    fewest = 5 if rates == 1 else 10
+    fewest, why = (5, "a rate") if rates < 2 else (10, "several rates, half of them to choose it")
     if seeds < fewest:
-        raise ValueError(
-            f"{seeds} seeds are too few: {fewest} are needed for "
-            + ("a single rate" if rates == 1 else "several rates, half of them to choose the rate")
-        )
+        raise ValueError(f"{seeds} seeds are too few: {fewest} are needed for {why}")

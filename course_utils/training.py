@@ -1,8 +1,7 @@
 """One training loop for every experiment: it returns labelled curves, and divergence is a result.
 
-The loop adds next to nothing to a hand-written one: losses are kept as tensors and read once in a
-while, so that no step waits for a number to be copied out (``.item()``), and there is no
-DataLoader between data in memory and the model.
+It adds next to nothing to a hand-written loop: losses are kept as tensors and read once in a while,
+so that no step waits for a number (``.item()``), and data in memory need no DataLoader.
 """
 
 import time
@@ -23,7 +22,6 @@ Terms = dict[str, Tensor]
 Loss = Callable[[nn.Module, Tensor, Tensor], Tensor | Terms]
 Measure = Callable[[nn.Module, Tensor, Tensor], Tensor | float]
 
-MOST_STEPS = 10_000_000  # their losses are kept in memory
 CHECK_EVERY = 25  # steps between two looks at the losses: rare enough to cost nothing
 KEPT_NAMES = ("reported_loss", "diverged_at", "steps_done", "step", "measured_step")
 REDRAW_SECONDS = 0.3  # about three pictures a second: more would slow the training down
@@ -37,8 +35,7 @@ def watch(callback: Callable[[xr.Dataset], None]) -> Iterator[None]:
 
     It is called about three times a second, and once when a run ends, be it by an interrupt.
     """
-    _arguments.function("callback", callback, "a function of the curves so far")
-    token = _watcher.set(callback)
+    token = _watcher.set(_arguments.function("callback", callback))
     try:
         yield
     finally:
@@ -82,27 +79,23 @@ def train(
     loss is NaN or infinite, or -1; there, or where `stop_when` said so, the run ends and what is
     missing is NaN. The scalar `steps_done` counts the steps that have a loss.
     """
-    _arguments.instance("model", model, nn.Module, "a torch.nn.Module")
     _arguments.instance("batches", batches, Iterable, "a list, say, of (inputs, targets)")
-    _check_arguments(loss, optimizer, steps, measure, every)
+    _arguments.function("loss", loss, "a function of model, inputs and targets")
     if stop_when is not None:
         _arguments.function("stop_when", stop_when, "a function of the losses so far")
-    record = _Record(steps, dict(measure or {}), every)
+    held = _parameters_to_train(model, optimizer)
+    record = _Record(steps, measure, every)
     callback, redrawn = _watcher.get(), time.monotonic()
     stream = _endless(batches)
     try:
         for step in range(steps):
-            batch = _pair(next(stream))
-            try:
-                value = loss(model, *batch)
-            except Exception as error:
-                raise _noted(error, step, model, batch) from error.__cause__
-            terms = _terms(value)
+            batch = next(stream)
+            terms = _terms(loss, model, batch, step)
             total = sum(terms.values())
-            if not total.requires_grad:
-                raise ValueError("loss must depend on the model's parameters; its sum has no graph")
             optimizer.zero_grad()
             total.backward()
+            if not step and all(parameter.grad is None for parameter in held):
+                raise ValueError("loss must depend on a parameter that the optimizer holds")
             record.add(step, terms, total, model, batch)
             optimizer.step()
             if (step + 1) % CHECK_EVERY == 0 and record.finished(stop_when):
@@ -121,145 +114,128 @@ class _Record:
     """What a run has produced so far, still as tensors."""
 
     steps: int
-    measure: dict[str, Measure]
+    measure: Mapping[str, Measure] | None
     every: int
     names: tuple[str, ...] = ()
     terms: list[tuple[Tensor, ...]] = field(default_factory=list)  # per step: each term, their sum
     measured: dict[str, list[Tensor]] = field(default_factory=dict)
 
-    def add(
-        self, step: int, terms: Terms, total: Tensor, model: nn.Module, batch: tuple[Tensor, ...]
-    ) -> None:
+    def __post_init__(self) -> None:
+        _arguments.whole_number("steps", self.steps, 1)
+        _arguments.whole_number("every", self.every, 1)
+        self.measure = _arguments.mapping("measure", self.measure, "a dict of names and functions")
+
+    def add(self, step: int, terms: Terms, total: Tensor, model: nn.Module, batch: Any) -> None:
         """Keep the losses of `step`, and the measures if it is their turn."""
-        names = (*terms, "reported_loss")
-        if names != (self.names or names):
-            raise ValueError(f"loss must return the same terms as before, {self.names}: {names}")
-        self.names = names
-        self.terms.append((*(term.detach() for term in terms.values()), total.detach()))
+        if not self.names:
+            self.names = (*terms, "reported_loss")
+            names = [*terms, *self.measure, *KEPT_NAMES]
+            if taken := {name for name in names if names.count(name) > 1}:
+                raise ValueError(f"loss or measure {min(taken)!r}: choose a name that is free")
+        if self.names != (*terms, "reported_loss"):
+            raise ValueError(f"loss must return the terms {self.names[:-1]} again, not {[*terms]}")
+        # Copies: a term may be a parameter, which the next step changes.
+        row = (term.detach().to(total.device, copy=True) for term in (*terms.values(), total))
+        self.terms.append(tuple(row))
         if self.measure and step % self.every == 0:
             with torch.random.fork_rng():  # a measure that draws must not change a run
                 for name, function in self.measure.items():
-                    if name in names:
-                        raise ValueError(f"measure {name!r} has the name of a loss: rename it")
-                    value = _measured(name, function(model, *batch))
-                    self.measured.setdefault(name, []).append(value)
+                    found = _measured(name, function(model, *batch), self.measured.get(name))
+                    self.measured.setdefault(name, []).append(found)
 
-    def reported(self) -> np.ndarray:
-        """Reported losses so far, shape (steps so far,)."""
-        return torch.stack([row[-1] for row in self.terms]).cpu().numpy()
+    def reported(self, newest: int = 0) -> np.ndarray:
+        """The `newest` reported losses, 0 for all, in float32 as in the curves."""
+        return torch.stack([row[-1] for row in self.terms[-newest:]]).float().cpu().numpy()
 
     def finished(self, stop_when: Callable[[np.ndarray], bool] | None) -> bool:
-        newest = torch.stack([row[-1] for row in self.terms[-CHECK_EVERY:]])
-        if not bool(torch.isfinite(newest).all()):
-            return True
-        return stop_when is not None and bool(stop_when(self.reported()))
+        diverged = not np.isfinite(self.reported(CHECK_EVERY)).all()
+        return diverged or (stop_when is not None and bool(stop_when(self.reported())))
 
     def curves(self) -> xr.Dataset:
         """The labelled curves so far, NaN where there is no loss."""
-        values = np.full((len(self.names), self.steps), np.nan, dtype=np.float32)
-        done = torch.stack([torch.stack(row) for row in self.terms]).float().cpu().numpy().T
-        broken = np.flatnonzero(~np.isfinite(done[-1]))
-        diverged_at = int(broken[0]) if broken.size else -1
-        steps_done = diverged_at if broken.size else done.shape[1]
-        values[:, :steps_done] = done[:, :steps_done]
-        variables = {name: ("step", row) for name, row in zip(self.names, values, strict=True)}
+        done = torch.stack([torch.stack(row) for row in self.terms]).float().cpu().numpy()
+        finite = np.isfinite(done[:, -1])
+        steps_done = len(done) if finite.all() else int(finite.argmin())
+        rows = _padded(done[:steps_done], self.steps).T.copy()
+        variables = {name: ("step", row) for name, row in zip(self.names, rows, strict=True)}
+        diverged_at = -1 if finite.all() else steps_done
         variables |= {"diverged_at": diverged_at, "steps_done": steps_done}
         coordinates = {"step": np.arange(self.steps)}
         if self.measured:
             coordinates["measured_step"] = np.arange(0, self.steps, self.every)
-        for name in self.measured:
-            dimensions, column = self._column(name)
+        for name, values in self.measured.items():
+            column = _padded(torch.stack(values).numpy(), coordinates["measured_step"].size)
+            dimensions = ("measured_step", f"{name}_index")[: column.ndim]
             variables[name] = (dimensions, column)
             if column.ndim > 1:  # labelled, so that runs of different length can be joined
                 coordinates[dimensions[1]] = np.arange(column.shape[1])
         return xr.Dataset(variables, coordinates)
 
-    def _column(self, name: str) -> tuple[tuple[str, ...], np.ndarray]:
-        """Dimensions and values of one measure, NaN where it was not taken."""
-        rows = torch.stack(self.measured[name]).numpy()
-        planned = len(range(0, self.steps, self.every))
-        full = np.full((planned, *rows.shape[1:]), np.nan, dtype=np.float32)
-        full[: len(rows)] = rows
-        return ("measured_step", f"{name}_index")[: full.ndim], full
+
+def _padded(rows: np.ndarray, length: int) -> np.ndarray:
+    missing = np.full((length - len(rows), *rows.shape[1:]), np.nan, dtype=np.float32)
+    return np.concatenate([rows, missing])
 
 
-def _terms(value: Tensor | Terms) -> Terms:
-    """What `loss` returned, as named scalars."""
-    terms = {"data_loss": value} if isinstance(value, Tensor) else value
-    if not isinstance(terms, dict) or not terms:
-        raise TypeError(f"loss must return a scalar tensor or a dict of them, got {value!r}")
+def _terms(loss: Loss, model: nn.Module, batch: tuple[Any, Any], step: int) -> Terms:
+    """What `loss` returns, as named scalars; an error of its own gets a note of where it was."""
+    try:
+        value = loss(model, *batch)
+    except Exception as error:
+        shown = "; ".join(map(_shown, (*batch, next(model.parameters()))))
+        error.add_note(f"from loss at step {step}; inputs, targets and first parameter: {shown}")
+        raise
+    terms = value if isinstance(value, dict) and value else {"data_loss": value}
     for name, term in terms.items():
-        if name in KEPT_NAMES:
-            raise ValueError(f"loss term {name!r}: the result uses that name; choose another one")
-        if not isinstance(term, Tensor) or term.ndim:
-            shape = tuple(term.shape) if isinstance(term, Tensor) else type(term).__name__
-            raise ValueError(f"loss term {name!r} must be a scalar tensor, got {shape}")
+        if not isinstance(term, Tensor) or term.ndim or term.is_complex():
+            accepted = "a real scalar tensor or a dict of them"
+            raise TypeError(f"loss must return {accepted}, got {_shown(term)} as {name!r}")
+    if not any(term.requires_grad for term in terms.values()):
+        raise ValueError("loss must depend on the model's parameters; it is detached from them")
     return terms
 
 
-def _measured(name: str, value: object) -> Tensor:
+def _measured(name: str, value: object, before: list[Tensor] | None) -> Tensor:
     """What a measure returned, as a float tensor on the CPU."""
     try:
-        value = torch.as_tensor(value).detach().float().cpu()
+        found = torch.as_tensor(value).detach().cpu()
     except (TypeError, ValueError, RuntimeError):
-        raise TypeError(
-            f"measure {name!r} must return a number or a 1-d tensor, got {value!r:.80}"
-        ) from None
-    if value.ndim > 1:
-        raise ValueError(
-            f"measure {name!r} must return a number or a 1-d tensor, got shape {tuple(value.shape)}"
-        )
-    return value
+        found = None
+    if found is None or found.ndim > 1 or found.is_complex():
+        accepted = "a real number or a 1-d tensor of them"
+        raise TypeError(f"measure {name!r} must return {accepted}, got {_shown(value)}")
+    if before and found.shape != before[0].shape:
+        shapes = f"{tuple(before[0].shape)} before, {tuple(found.shape)} now"
+        raise ValueError(f"measure {name!r} must return one shape in every step, got {shapes}")
+    return found.float().clone()
 
 
-def _pair(batch: Any) -> tuple[Tensor, Tensor]:
-    """What `batches` yielded, if that is two things."""
-    if not isinstance(batch, tuple | list) or len(batch) != 2:
-        raise TypeError(f"batches must yield pairs (inputs, targets), got {batch!r:.80}")
-    return batch
-
-
-def _noted(error: Exception, step: int, model: nn.Module, batch: tuple[Any, Any]) -> Exception:
-    """The error of a loss, with a note that says where it came from."""
-    inputs, targets = (
-        f"{part.dtype} {tuple(part.shape)} on {part.device}"
-        if isinstance(part, Tensor)
-        else f"a {type(part).__name__}"
-        for part in batch
-    )
-    devices = sorted({str(parameter.device) for parameter in model.parameters()})
-    error.add_note(
-        f"raised by loss(model, inputs, targets) at step {step}; inputs: {inputs}; "
-        f"targets: {targets}; the model is on {', '.join(devices) or 'no device'}"
-    )
-    return error
+def _shown(value: object) -> str:
+    """What `value` is in a few words: the numbers of a tensor would fill the screen."""
+    if isinstance(value, Tensor):
+        return f"a tensor {tuple(value.shape)}, {value.dtype}, on {value.device}"
+    count = f" of {len(value)}" if isinstance(value, tuple | list | dict) else ""
+    return f"a {type(value).__name__}{count}"
 
 
 def _endless(batches: Iterable[tuple[Tensor, Tensor]]) -> Iterator[tuple[Tensor, Tensor]]:
     """`batches` over and over; an iterator that has ended cannot start again."""
     while True:
-        empty = True
+        batch = None
         for batch in batches:
-            empty = False
+            if not isinstance(batch, tuple | list) or len(batch) != 2:
+                accepted = "pairs (inputs, targets), more parts within one of the two"
+                raise TypeError(f"batches must yield {accepted}, got {_shown(batch)}")
             yield batch
-        if empty:
+        if batch is None:
             raise ValueError("batches ended before the last step: give one for each step")
 
 
-def _check_arguments(loss, optimizer, steps, measure, every) -> None:
-    if not callable(loss):
-        raise TypeError(f"loss must be a function of model, inputs and targets, got {loss!r}")
-    if not isinstance(optimizer, torch.optim.Optimizer):
-        raise TypeError(f"optimizer must be a torch.optim.Optimizer, got {optimizer!r}")
-    _arguments.whole_number("steps", steps, 1, MOST_STEPS)
-    _arguments.whole_number("every", every, 1)
-    if not isinstance(measure or {}, Mapping):
-        raise TypeError(f"measure must be a dict of names and functions, got {measure!r}")
-    for name, function in (measure or {}).items():
-        if not callable(function):
-            raise TypeError(
-                f"measure {name!r} must be a function of model, inputs and targets, "
-                f"got {function!r}"
-            )
-        if name in KEPT_NAMES:
-            raise ValueError(f"measure {name!r}: the result uses that name; choose another one")
+def _parameters_to_train(model: nn.Module, optimizer: torch.optim.Optimizer) -> list[Tensor]:
+    """Those of the model's parameters that the optimiser holds and that are not frozen."""
+    _arguments.instance("model", model, nn.Module, "a torch.nn.Module")
+    _arguments.instance("optimizer", optimizer, torch.optim.Optimizer, "a torch.optim.Optimizer")
+    held = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
+    if found := [one for one in model.parameters() if one.requires_grad and id(one) in held]:
+        return found
+    raise ValueError("optimizer must hold a parameter of this model that is not frozen")

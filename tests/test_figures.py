@@ -4,108 +4,134 @@ import base64
 import io
 
 import matplotlib.image as mpimg
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import xarray as xr
-from matplotlib.colors import to_rgb
+from matplotlib.colors import to_hex, to_rgb
 
 from course_utils import figures
 from course_utils.claims import Claim
-from course_utils.figures import curves, forest, new_figure, show
+from course_utils.figures import COLOURS, GHOST, band, forest, new_figure, points, show
 
 
-def runs(changed=()) -> xr.Dataset:
-    """Two widths, three seeds, ten steps; the loss is width + seed, and one run diverges."""
-    loss = np.add.outer(np.array([4.0, 8.0]), np.arange(3.0))[..., None] + np.zeros(10)
-    loss[1, 0, 6:] = np.nan
-    diverged = np.full((2, 3), -1)
-    diverged[1, 0] = 6
-    data = xr.Dataset(
-        {
-            "data_loss": (("width", "seed", "step"), loss),
-            "diverged_at": (("width", "seed"), diverged),
-        },
-        {"width": [4, 8], "seed": [0, 1, 2], "step": range(10)},
-        {"name": "toy", "changed": list(changed)},
-    )
-    return data.assign_coords(stored=("seed", [False, True, True]))
+def runs(more=0.0, original=None) -> xr.Dataset:
+    """Three seeds, ten steps; the loss is 4 + seed and `more`, and the last run diverges."""
+    loss = (4 + more + np.arange(3.0))[:, None] + np.zeros(10)
+    loss[2, 6:] = np.nan
+    data = {"data_loss": (("seed", "step"), loss), "diverged_at": ("seed", [-1, -1, 6])}
+    return xr.Dataset(data, {"seed": range(3), "step": range(10)}, {"original": original})
 
 
-def test_lines_are_the_first_seed_and_bands_span_all():
+EDITED = runs(original=runs(100)).isel(seed=[0])
+
+
+def ends(collection):
+    """Lowest and highest point of a band, and its colour."""
+    heights = collection.get_paths()[0].vertices[:, 1]
+    return heights.min(), heights.max(), to_hex(collection.get_facecolor()[0])
+
+
+def test_a_band_spans_all_seeds_under_the_line_of_the_first():
     _, (ax,) = new_figure()
-    curves(ax, runs(), "data_loss", over="width", axis=("examples", 32))
-    lines = {line.get_label(): line for line in ax.get_lines()}
-    assert lines["width 4"].get_ydata().tolist() == [4.0] * 10
-    assert lines["width 4"].get_xdata()[-1] == 9 * 32 and ax.get_xlabel() == "examples"
-    band = ax.collections[0].get_paths()[0].vertices[:, 1]
-    assert (band.min(), band.max()) == (4.0, 6.0)
+    band(ax, runs(), "data_loss", label="toy", colour=COLOURS[2], per_step=32)
+    (line,) = ax.get_lines()
+    assert line.get_ydata().tolist() == [4.0] * 10 and line.get_xdata()[-1] == 9 * 32
+    assert (line.get_label(), line.get_color()) == ("toy", COLOURS[2])
+    assert ends(ax.collections[0]) == (4, 6, COLOURS[2].lower())
 
 
-def test_divergence_is_marked_and_no_mean_outlives_it():
+def test_the_band_of_an_edited_experiment_is_the_originals_in_grey():
     _, (ax,) = new_figure()
-    curves(ax, runs(), "data_loss", over="width", smooth=3)
-    assert "diverged at step 6" in [text.get_text() for text in ax.texts]
-    line = next(line for line in ax.get_lines() if line.get_label() == "width 8")
-    assert np.isnan(line.get_ydata()[6:]).all() and np.isfinite(line.get_ydata()[:6]).all()
+    band(ax, EDITED, lambda data: 2 * data["data_loss"])
+    assert ax.get_lines()[0].get_ydata()[0] == 8 and ax.get_lines()[0].get_color() == COLOURS[0]
+    assert ends(ax.collections[0]) == (208, 212, GHOST)
+    points(ax, 3, EDITED, lambda data: data["data_loss"].isel(step=0))
+    grey, mark = ax.get_lines()[1:]
+    assert list(grey.get_ydata()) == [104, 106] and grey.get_color() == GHOST
+    assert list(mark.get_ydata()) == [4] and list(mark.get_xdata()) == [3]
 
 
-def test_the_band_of_an_edited_experiment_is_the_originals_in_grey(monkeypatch):
-    original = runs()
-    original["data_loss"] = original["data_loss"] + 100
-    monkeypatch.setattr(figures, "original_runs", lambda data: original)
+def test_what_an_edit_has_added_has_no_band_and_no_note(monkeypatch):
     _, (ax,) = new_figure()
-    curves(ax, runs(["helper"]).isel(seed=[0]), "data_loss", over="width")
-    assert ax.collections[0].get_paths()[0].vertices[:, 1].min() == 104
-    assert ax.get_lines()[0].get_ydata()[0] == 4
+    added = EDITED.assign(mine=EDITED["data_loss"])
+    band(ax, added, "mine")
+    points(ax, 0, added, lambda data: data["mine"].isel(step=0))
+    assert not ax.collections and len(ax.get_lines()) == 2
+    shown(monkeypatch, ax.figure)
+    assert not ax.figure.get_supxlabel()
 
 
-def test_unknown_names_are_named():
+def test_what_has_too_many_dimensions_is_named():
     _, (ax,) = new_figure()
-    with pytest.raises(ValueError, match="no 'loss' over 'width' in these runs"):
-        curves(ax, runs(), "loss", over="width")
-    with pytest.raises(ValueError, match="settings width, seed, step"):
-        curves(ax, runs(), "data_loss", over="depth")
+    with pytest.raises(ValueError, match="over 'seed' and one more dimension"):
+        band(ax, runs(), "diverged_at")
+    with pytest.raises(ValueError, match="over 'seed' and nothing else"):
+        points(ax, 0, runs(), "data_loss")
 
 
-def test_a_forest_plot_has_a_row_for_each_claim_even_without_a_number():
-    seeds = xr.DataArray([0.3, 0.4, 0.1], {"seed": [0, 1, 2]})
-    claims = [
-        Claim("up", "s", seeds, above=0.2),
-        Claim("zero", "s", seeds * 0, above=0.0),
-        Claim("nan", "s", seeds * np.nan, above=0.0),
-    ]
-    ax = forest(claims).axes[0]
-    assert [label.get_text() for label in ax.get_yticklabels()] == ["up", "zero", "nan"]
-    points = ax.get_lines()[1].get_xdata()
-    assert sorted(np.sign(points)) == [-1, 1, 1] and abs(points).max() == 1
+def test_a_mean_is_of_the_last_steps_and_does_not_outlive_its_run():
+    means = figures.smoothed(xr.DataArray([3.0, 1.0, 2.0, 6.0, np.nan], dims="step"), 3)
+    np.testing.assert_array_equal(means, [3, 2, 2, 3, np.nan])
+    _, (ax,) = new_figure()
+    figures.mark_divergence(ax, runs().isel(seed=2), "data_loss", factor=10)
+    assert ax.texts[0].get_text() == "diverged at step 6"
+    assert ax.get_lines()[0].get_xydata().tolist() == [[60, 6]]
+    figures.mark_divergence(ax, runs().isel(seed=0), "data_loss")
+    assert len(ax.texts) == 1
 
 
-def test_a_picture_carries_its_alternative_text(monkeypatch):
-    import matplotlib.pyplot as plt
+@pytest.mark.parametrize(
+    ("values", "drawn", "text"),
+    [
+        ([0.3, 0.4, 0.1], [0.5, 1, -0.5], "smallest margin -0.1"),
+        ([0.2, 0.2, 0.2], [0, 0, 0], "smallest margin 0"),
+        ([0.3, np.nan, -np.inf], [1, -1.1], "smallest margin -inf, 1 missing"),
+        ([np.nan] * 3, [], "smallest margin none is a number, 3 missing"),
+    ],
+)
+def test_a_forest_plot_shows_every_margin(values, drawn, text):
+    seeds = xr.DataArray(values, {"seed": [0, 1, 2]})
+    ax = forest([Claim("up", "s", seeds, above=0.2)]).axes[0]
+    assert ax.get_yticklabels()[0].get_text() == "up" and ax.texts[0].get_text() == text
+    np.testing.assert_allclose(ax.get_lines()[1].get_xdata(), drawn, atol=1e-9)
 
-    shown = []
-    monkeypatch.setattr(figures, "display", lambda data, **options: shown.append((data, options)))
-    figure, _ = new_figure()
+
+def shown(monkeypatch, figure):
+    """The picture that a notebook gets of `figure`, and the rest of its message."""
+    messages = []
+    monkeypatch.setattr(figures.InteractiveShell, "initialized", lambda: True)
+    monkeypatch.setattr(figures, "display", lambda *data, **rest: messages.append((*data, rest)))
     show(figure, "Nothing but axes.")
-    data, options = shown[0]
-    assert base64.b64decode(data["image/png"]).startswith(b"\x89PNG")
-    assert "Nothing but axes." in data["text/plain"]
-    assert options["metadata"]["image/png"]["alt"] == "Nothing but axes."
-    assert not plt.get_fignums(), "nothing is registered with pyplot"
-    with pytest.raises(ValueError, match="alt must say"):
+    ((data, rest),) = messages
+    return base64.b64decode(data["image/png"]), data["text/plain"], rest
+
+
+def test_a_picture_carries_its_alternative_text(monkeypatch, capsys):
+    figure, (ax,) = new_figure()
+    show(figure, "Nothing but axes.")
+    assert capsys.readouterr().out == "Figure: Nothing but axes.\n", "a script prints no picture"
+    picture, text, rest = shown(monkeypatch, figure)
+    assert picture.startswith(b"\x89PNG") and text == "Figure: Nothing but axes."
+    assert rest == {"raw": True, "metadata": {"image/png": {"alt": "Nothing but axes."}}}
+    assert not figure.get_supxlabel() and not plt.get_fignums(), "pyplot knows nothing of it"
+    band(ax, EDITED, "data_loss")
+    shown(monkeypatch, figure)
+    assert "in grey: the stored runs of the original" in figure.get_supxlabel()
+    with pytest.raises(ValueError, match="alt must be text that is not empty"):
         show(figure, " ")
 
 
 def test_a_picture_is_packed_and_keeps_its_colours():
     figure, (ax,) = new_figure()
-    for index, colour in enumerate(figures.COLOURS):
+    for index, colour in enumerate(COLOURS):
         ax.plot(np.random.default_rng(index).normal(size=500).cumsum(), color=colour, linewidth=3)
-    plain = io.BytesIO()
+    plain, packed = io.BytesIO(), io.BytesIO(figures.png(figure))
     figure.savefig(plain, format="png", facecolor="white")
-    packed = figures.png(figure)
-    assert len(packed) < 0.6 * len(plain.getvalue())
-    before, after = (mpimg.imread(io.BytesIO(b))[..., :3] for b in (plain.getvalue(), packed))
+    assert len(packed.getvalue()) < 0.6 * len(plain.getvalue())
+    plain.seek(0)
+    before, after = (mpimg.imread(picture)[..., :3] for picture in (plain, packed))
     assert before.shape == after.shape and np.abs(before - after).mean() < 0.01
-    for colour in figures.COLOURS:
+    for colour in COLOURS:
         apart = np.abs(after - np.array(to_rgb(colour))).max(-1)
         assert (apart < 0.03).sum() > 50, colour

@@ -3,6 +3,7 @@
 The parabola of the notebook is a fixed sequence but for noise of 1e-12, so it belongs here, too.
 """
 
+import copy
 import math
 import random
 from pathlib import Path
@@ -14,8 +15,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 NOTEBOOK = Path(__file__).resolve().parent.parent / "notebooks" / "05_adam_explosion.ipynb"
-SEEDS = range(5)
 
 
 @pytest.fixture(scope="module")
@@ -36,20 +38,15 @@ def loss_and_pull(loss, margins: torch.Tensor) -> tuple[torch.Tensor, torch.Tens
 BEYOND = torch.linspace(-60, -17, 20)  # margins wrong by more than any clip of 1e-7
 
 
-def test_a_hopeless_example_costs_16_03_in_single_precision(page):
-    """The mean of -ln 1e-7, for the right output, and -ln 2^-23, for the other."""
-    values, _ = loss_and_pull(page.keras_loss, BEYOND)
-    closed = (-math.log(1e-7) - math.log(2.0**-23)) / 2
-    assert closed == pytest.approx(16.03, abs=1e-3)
-    torch.testing.assert_close(values, torch.full_like(values, closed), rtol=1e-4, atol=0)
-
-
-@pytest.mark.parametrize("share", [0.0, 0.23, 0.5])
-def test_the_plateau_is_that_cost_times_the_share_of_wrong_answers(page, share):
+@pytest.mark.parametrize("share", [0.0, 0.23, 0.5, 1.0])
+def test_the_plateau_is_16_03_times_the_share_of_wrong_answers(page, share):
+    """In single precision: the mean of -ln 1e-7, for the right output, and -ln 2^-23."""
     targets = F.one_hot(torch.arange(200) % 2, 2).float()
     wrong = torch.arange(200) < 200 * share
     logits = 40 * torch.where(wrong[:, None], 1 - targets, targets)
-    assert page.keras_loss(logits, targets).item() == pytest.approx(16.03 * share, abs=1e-2)
+    closed = (-math.log(1e-7) - math.log(2.0**-23)) / 2
+    assert closed == pytest.approx(16.03, abs=1e-3)
+    assert page.keras_loss(logits, targets).item() == pytest.approx(closed * share, abs=1e-3)
 
 
 def test_beyond_the_clip_the_gradient_is_exactly_zero_and_that_of_logits_is_one(page):
@@ -59,22 +56,15 @@ def test_beyond_the_clip_the_gradient_is_exactly_zero_and_that_of_logits_is_one(
     torch.testing.assert_close(honest, torch.ones_like(honest), rtol=1e-6, atol=0)
 
 
-def test_before_the_clip_the_two_losses_are_the_same(page):
-    inside = torch.linspace(-14, 14, 57, dtype=torch.float64)
-    ours = loss_and_pull(page.keras_loss, inside)
-    theirs = loss_and_pull(F.cross_entropy, inside)
-    for one, other in zip(ours, theirs, strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-6, atol=1e-12)
-
-
 def test_keras_clip_is_that_of_the_margin_at_16(page):
-    """In double precision its clip lies at ln 1e7 = 16.118, on both sides."""
+    """In double precision at ln 1e7 = 16.118, on both sides; inside it clips nothing."""
     edge = math.log(1e7)
-    z = torch.linspace(-24, 24, 97, dtype=torch.float64)
-    ours = loss_and_pull(page.keras_loss, z)
-    theirs = loss_and_pull(page.make_loss("clipped", edge), z)
-    for one, other in zip(ours, theirs, strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-6, atol=1e-12)
+    for reach, other in ((24, page.make_loss("clipped", edge)), (16, F.cross_entropy)):
+        z = torch.linspace(-reach, reach, 97, dtype=torch.float64)
+        for ours, theirs in zip(
+            loss_and_pull(page.keras_loss, z), loss_and_pull(other, z), strict=True
+        ):
+            torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -84,25 +74,22 @@ def test_keras_clip_is_that_of_the_margin_at_16(page):
 def test_a_one_sided_clip_is_flat_on_its_side_only(page, name, flat_if_wrong, flat_if_right):
     z = torch.tensor([-20.0, -15.9, 15.9, 20.0], dtype=torch.float64)
     _, pull = loss_and_pull(page.make_loss(name, 16.0), z)
-    expected = torch.sigmoid(-z)  # of ln(1 + exp(-z))
-    expected[0] *= not flat_if_wrong
-    expected[3] *= not flat_if_right
-    torch.testing.assert_close(pull, expected, rtol=1e-9, atol=0)
+    moved = torch.tensor([not flat_if_wrong, True, True, not flat_if_right])
+    torch.testing.assert_close(pull, moved * torch.sigmoid(-z), rtol=1e-9, atol=0)
 
 
 @pytest.mark.parametrize(["margin", "pull"], [(-60.0, 9e-15), (-120.0, 0.0)])
 def test_bceloss_of_pytorch_clamps_too(margin, pull):
     """The sentence for readers of PyTorch: a wrong example should pull by 1."""
-    z = torch.tensor([margin], requires_grad=True)
-    nn.BCELoss()(torch.sigmoid(z), torch.ones(1)).backward()
-    assert -z.grad.item() == pytest.approx(pull, rel=0.05, abs=1e-17)
-    z = torch.tensor([margin], requires_grad=True)
-    nn.BCEWithLogitsLoss()(z, torch.ones(1)).backward()
-    assert -z.grad.item() == pytest.approx(1.0)
-    assert (
-        "margin of -60 with about 9e-15 instead of 1, and one of -120 with 0"
-        in NOTEBOOK.read_text("utf-8")
-    )
+    for loss, expected in (
+        (lambda z: F.binary_cross_entropy(torch.sigmoid(z), torch.ones(1)), pull),
+        (lambda z: F.binary_cross_entropy_with_logits(z, torch.ones(1)), 1.0),
+    ):
+        z = torch.tensor([margin], requires_grad=True)
+        loss(z).backward()
+        assert -z.grad.item() == pytest.approx(expected, rel=0.05, abs=1e-17)
+    sentence = "margin of -60 with about 9e-15 instead of 1, and one of -120 with 0"
+    assert sentence in NOTEBOOK.read_text("utf-8")
 
 
 def test_logcosh_is_bounded_and_lets_go_of_confident_examples(page):
@@ -111,9 +98,7 @@ def test_logcosh_is_bounded_and_lets_go_of_confident_examples(page):
     assert pull[0] < 1e-20 < 0.1 < pull[55:66].max()
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_the_composed_network_is_the_plain_one(page, seed):
-    torch.manual_seed(seed)
+def test_the_composed_network_is_the_plain_one(page):
     plain, composed = page.LineNet().double(), page.Composed().double()  # with torch's own biases
     composed.load_state_dict(plain.state_dict())
     images = torch.rand(8, 1, page.SIZE, page.SIZE, dtype=torch.float64)
@@ -133,13 +118,14 @@ def test_four_times_the_steps_at_a_quarter_of_the_rate_are_the_same_path(page):
         assert change == {**page.STORY, **page.OTHERS, "logits loss": {"loss": "logits"}}[name]
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", range(2))
 def test_our_lines_of_adam_are_torchs(page, seed):
     ours, _ = page.adam_on_a_parabola(seed, steps=300, curvature=3.0)
     np.testing.assert_allclose(ours, page.torch_parabola(seed), rtol=0, atol=1e-9)
 
 
 QUIET = [1e-9] * 4000
+BOUND = 0.1 / math.sqrt(1 - 0.999) / math.sqrt(1 - 0.9**2 / 0.999)  # Cauchy and Schwarz
 
 
 def test_a_burst_after_silence_is_a_step_of_3_16_rates(page):
@@ -147,24 +133,18 @@ def test_a_burst_after_silence_is_a_step_of_3_16_rates(page):
     assert page.largest_step([*QUIET, 1.0]) == pytest.approx(closed, abs=0.05)
 
 
-def bound(beta1: float = 0.9, beta2: float = 0.999) -> float:
-    """The inequality of Cauchy and Schwarz, as in the text."""
-    return (1 - beta1) / math.sqrt(1 - beta2) / math.sqrt(1 - beta1**2 / beta2)
-
-
 def test_growing_bursts_come_close_to_the_bound(page):
     growing = [(0.9 / 0.999) ** -k for k in range(60)]
-    largest = page.largest_step([*QUIET, *growing])
-    assert bound() == pytest.approx(7.27, abs=5e-3)
-    assert bound() - 0.1 < largest < bound()
+    assert pytest.approx(7.27, abs=5e-3) == BOUND
+    assert BOUND - 0.1 < page.largest_step([*QUIET, *growing]) < BOUND
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", range(3))
 def test_wild_gradients_never_pass_the_bound(page, seed):
     """v's bias correction is the weaker one, so that late steps obey the bound of m and v."""
     draw = random.Random(seed)
     wild = [draw.gauss(0, 1) * math.exp(draw.gauss(0, 3)) for _ in range(2000)]
-    assert 1 <= page.largest_step(wild) < bound()
+    assert 1 <= page.largest_step(wild) < BOUND
 
 
 @pytest.mark.parametrize("root", [0.003, 0.1])
@@ -181,10 +161,9 @@ def test_epsilon_divides_a_step_by_one_plus_epsilon_over_root_v(root):
     assert moved[1e-8] / moved[1e-2] == pytest.approx(1 + 1e-2 / root, rel=1e-3)
 
 
-@pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize(["amsgrad", "end"], [(False, 1.0), (True, -1.0)])
-def test_on_reddis_sequence_adam_ends_at_the_wrong_end(page, amsgrad, end, seed):
-    assert page.reddi(amsgrad, seed) == pytest.approx(end, abs=0.1)
+def test_on_reddis_sequence_adam_ends_at_the_wrong_end(page, amsgrad, end):
+    assert page.reddi(amsgrad, seed=0) == pytest.approx(end, abs=0.1)
 
 
 @pytest.fixture(scope="module")
@@ -202,7 +181,6 @@ def test_adam_jumps_out_of_rest_just_where_38_is_crossed(page, parabola):
 
 def test_the_critical_epsilon_is_rate_times_curvature_over_38(page, parabola):
     critical = page.QUIET_RATE * page.CURVATURE / 38
-    assert critical == pytest.approx(2.63e-5, rel=1e-3)
     assert 2.5e-5 < critical < 2.8e-5
     assert parabola["epsilon 2.5e-5"]["jump"] > 1e-8 > parabola["epsilon 2.8e-5"]["jump"]
 
@@ -213,9 +191,59 @@ def test_amsgrad_cures_a_parabola_and_the_usual_advice_does_not(parabola):
     assert parabola["Adam"]["first"] - parabola["beta2 0.99"]["first"] > 1000
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", range(2))
 def test_swapping_views_loses_images_and_leaks_them_and_a_permutation_does_not(page, seed):
     """Of 4,096 rows so many are hit that no seed comes near these bounds."""
     broken, right = (page.shuffled(way, seed) for way in ("random.shuffle", "permutation"))
     assert broken["distinct"] < 0.6 and broken["leaked"] > 0.3
     assert right == {"distinct": 1.0, "leaked": 0.0}
+
+
+def example(optimizer=torch.optim.Adam, steps=1, **options):
+    """A frozen layer and a trained one, in two groups, after some steps; inputs and labels."""
+    model = nn.Sequential(nn.Linear(6, 4).requires_grad_(False), nn.Linear(4, 3))
+    groups = [{"params": model[0].parameters()}, {"params": model[1].parameters(), **options}]
+    made, inputs, targets = optimizer(groups, lr=0.01), torch.randn(12, 6), torch.arange(12) % 3
+    for _ in range(steps):
+        F.cross_entropy(model(inputs), targets).backward()
+        made.step()
+    return model, made, inputs, targets
+
+
+def test_the_take_home_reads_adam_and_writes_nothing(page, capsys):
+    model, adam, inputs, targets = example(lr=-0.002)
+    before = copy.deepcopy(adam.state_dict())
+    page.check_up(model, adam, inputs, targets)
+    said = capsys.readouterr().out
+    assert "learning rate 1.0e-02, -2.0e-03\nNOT POSITIVE" in said
+    assert "steps / rate: root mean square 1, largest 1" in said, "Adam's first step is its rate"
+    assert str(adam.state_dict()) == str(before) and len(adam.state) == 2
+
+
+@pytest.mark.parametrize(
+    ["optimizer", "steps", "says"], [("SGD", 1, "SGD is not Adam"), ("AdamW", 0, "not made a step")]
+)
+def test_the_take_home_says_when_there_is_no_step_of_adam(page, capsys, optimizer, steps, says):
+    page.check_up(*example(getattr(torch.optim, optimizer), steps))
+    said = capsys.readouterr().out
+    assert says in said and "NOT POSITIVE" not in said
+
+
+LOST, KEPT = torch.tensor([[-20.0, -18.0]]), torch.tensor([[-20.0, 4.0]])  # class 1 is right
+
+
+@pytest.mark.parametrize(
+    ["outputs", "below"],
+    [
+        (LOST, {"softmax": False, "sigmoids": True}),
+        (LOST.sigmoid(), {"as the probabilities that the outputs are": True}),
+        (KEPT.softmax(1), {"as the probabilities that the outputs are": False}),
+        (LOST[:, 1], {"sigmoid": True}),
+        (KEPT[:, 1:], {"sigmoid": False}),
+        (LOST[:, 1:].sigmoid(), {"as the probabilities that the outputs are": True}),
+    ],
+)
+@pytest.mark.parametrize("targets", [torch.tensor([1]), torch.tensor([[0.0, 1.0]])])
+def test_the_take_home_reads_logits_probabilities_and_single_outputs(page, outputs, below, targets):
+    _, readings = page.right_probabilities(outputs, targets)
+    assert {way: bool(p < 1e-7) for way, p in readings.items()} == below

@@ -1,5 +1,6 @@
 """Races: steps to a target, who is sooner on which axis, and when one cannot tell."""
 
+import copy
 import math
 
 import numpy as np
@@ -10,68 +11,34 @@ import xarray as xr
 from torch import nn
 
 from course_utils.datasets import batches
-from course_utils.races import AXES, judge, race, step_flops, steps_to
+from course_utils.measures import steps_to
+from course_utils.races import AXES, judge, race
+
+INF, NAN = math.inf, math.nan
 
 
-def curve(*losses):
-    return xr.DataArray(np.array(losses, dtype=float), dims="step")
-
-
-def test_steps_to_is_the_middle_of_the_first_window_whose_mean_is_there():
-    falling = curve(1, 1, 1, 1, 0, 0, 0, 0, 0)
-    assert float(steps_to(falling, 0.5, window=4)) == 4  # the mean of steps 2 to 5 (from 0)
-    assert float(steps_to(falling, 0.0, window=4)) == 6
-    assert float(steps_to(falling, 1.0, window=4)) == 2
-
-
-def test_a_single_low_loss_is_not_there_and_a_run_that_never_is_counts_as_infinite():
-    assert math.isinf(steps_to(curve(1, 0, 1, 1, 1), 0.4, window=2))
-    assert math.isinf(steps_to(curve(1, 1, np.nan, np.nan), 0.5, window=2))
-    assert math.isinf(steps_to(curve(0, 0), 0.5, window=3)), "shorter than the window"
-    assert math.isinf(steps_to(curve(0, 0), 0.5, window=10**12)), "and at no price in memory"
-
-
-def test_steps_to_keeps_the_other_dimensions():
-    runs = xr.concat([curve(1, 0, 0), curve(1, 1, 1)], "seed")
-    found = steps_to(runs, 0.0, window=2)
-    assert found.dims == ("seed",)
-    assert found.values.tolist() == [2.0, math.inf]
-    for wrong in (runs.rename(step="time"), runs.isel(step=slice(0))):
+@pytest.mark.parametrize(
+    ("losses", "target", "window", "steps"),
+    [
+        ((1, 1, 1, 1, 0, 0, 0, 0, 0), 0.5, 4, 4),  # the mean of steps 2 to 5 (from 0)
+        ((1, 1, 1, 1, 0, 0, 0, 0, 0), 0.0, 4, 6),
+        ((1, 1, 1, 1, 0, 0, 0, 0, 0), 1.0, 4, 2),
+        ((1, 0, 1, 1, 1), 0.4, 2, INF),  # one low loss is not there
+        ((1, 1, NAN, NAN), 0.5, 2, INF),
+        ((0, 0), 0.5, 3, INF),  # shorter than the window
+    ],
+)
+def test_steps_to_is_the_middle_of_the_first_mean_that_is_there(losses, target, window, steps):
+    both = xr.DataArray([losses, [9.0] * len(losses)], dims=("seed", "step"))
+    found = steps_to(both, target, window)
+    assert found.dims == ("seed",) and found.values.tolist() == [steps, INF]
+    for wrong in (both.rename(step="time"), both.isel(step=slice(0))):
         with pytest.raises(ValueError, match="must have a dimension 'step', not empty"):
-            steps_to(wrong, 0.0)
+            steps_to(wrong, target)
 
 
 def squares(model, inputs, targets):
     return F.mse_loss(model(inputs), targets)
-
-
-def total(model, inputs, _targets):
-    return model(inputs).sum()
-
-
-def test_flops_are_three_times_those_of_the_forward_pass():
-    def flops(model, *shape):
-        return step_flops(model, torch.randn(shape), torch.empty(0), total)
-
-    assert flops(nn.Linear(3, 5), 7, 3) == 3 * (2 * 7 * 3 * 5)
-    depthwise = nn.Conv2d(4, 4, 3, padding=1, groups=4)
-    assert flops(depthwise, 2, 4, 6, 6) == 3 * (2 * 2 * 4 * 9 * 36)
-
-
-def test_a_large_race_says_how_to_have_it():
-    racers = {"a": lambda: nn.Linear(3, 1), "b": lambda: nn.Linear(3, 1)}
-    data = lambda seed: [(torch.ones(4, 3), torch.ones(4, 1))]  # noqa: E731
-    with pytest.raises(ValueError, match="10 runs are more than limit=9; pass limit=10"):
-        race(racers, data, squares, 0.1, [0.1], range(5), limit=9)
-
-
-def test_counting_leaves_the_model_and_the_random_state_alone():
-    model = nn.Sequential(nn.Linear(3, 5), nn.BatchNorm1d(5), nn.Dropout(0.5))
-    inputs, state = torch.randn(7, 3), torch.get_rng_state()
-    before = {name: value.clone() for name, value in model.state_dict().items()}
-    step_flops(model, inputs, torch.empty(0), lambda *batch: {"data_loss": total(*batch)})
-    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
-    assert torch.equal(torch.get_rng_state(), state)
 
 
 def line(seed):
@@ -82,28 +49,22 @@ def line(seed):
 
 
 def slope(start):
-    """A model of one weight; the further its start, the longer it takes."""
-
-    def make():
-        model = nn.Linear(1, 1, bias=False)
-        nn.init.constant_(model.weight, start)
-        return model
-
-    return make
+    """A function that makes a model of one weight; the nearer to 2 it starts, the sooner."""
+    model = nn.Linear(1, 1, bias=False)
+    nn.init.constant_(model.weight, start)
+    return lambda: copy.deepcopy(model)
 
 
-def sgd(parameters, lr):
-    return torch.optim.SGD(parameters, lr=lr)
+def run_race(models, **options):
+    given = {"data": line, "loss": squares, "target": 0.01, "rates": [0.05], "seeds": range(5)}
+    given |= {"optimizer": torch.optim.SGD, "steps": 60, "window": 4, "workers": 1}
+    return race(models, **given | options)
 
 
-def run_race(models, rates=(0.02,), seeds=range(5), target=0.01, **options):
-    options = {"optimizer": sgd, "steps": 60, "window": 4, "workers": 1} | options
-    return race(models, line, squares, target, rates, seeds, **options)
-
-
-def test_the_model_with_less_to_learn_is_sooner_on_every_axis():
-    runs = run_race({"far": slope(-8.0), "near": slope(1.8)}, [0.05])
-    assert set(AXES) == set(runs.data_vars)
+@pytest.mark.parametrize("window", [4, 40])  # longer than the 25 steps between two looks
+def test_the_model_with_less_to_learn_is_sooner_on_every_axis(window):
+    runs = run_race({"far": slope(-8.0), "near": slope(1.8)}, window=window, target=0.1)
+    assert set(AXES) == set(runs.data_vars) and bool((runs["second"] > 0).all())
     np.testing.assert_allclose(runs["example"], 8 * runs["step"])
     np.testing.assert_allclose(runs["FLOP"], 3 * 2 * 8 * runs["step"])
     verdict = judge(runs)
@@ -111,101 +72,98 @@ def test_the_model_with_less_to_learn_is_sooner_on_every_axis():
     assert "5 of 5 there, rate 0.05" in verdict.loc["step", "near"]
 
 
-def test_a_model_cannot_be_told_from_itself():
-    verdict = judge(run_race({"one": slope(0.0), "other": slope(0.0)}, [0.05]))
-    assert set(verdict.loc[["step", "example", "FLOP"], "sooner"]) == {"cannot tell"}
+def test_the_target_is_of_the_data_loss_and_a_frozen_layer_stays_out():
+    def penalised(*batch):
+        return {"data_loss": squares(*batch), "penalty": torch.tensor(1.0)}
+
+    def with_frozen():
+        return nn.Sequential(slope(1.0)().requires_grad_(False), slope(0.0)())
+
+    def optimizer(parameters, lr):
+        (weight,) = parameters
+        return torch.optim.SGD([weight], lr=lr)
+
+    one = run_race({"a": slope(0.0), "b": slope(0.0)})
+    other = run_race({"a": slope(0.0), "b": with_frozen}, loss=penalised, optimizer=optimizer)
+    assert np.isfinite(one["step"]).all()
+    np.testing.assert_array_equal(one["step"], other["step"])
+    assert judge(one).loc["step", "sooner"] == "cannot tell", "a model against itself"
 
 
-def test_what_never_gets_there_is_counted_and_loses():
-    runs = run_race({"never": slope(1e6), "near": slope(1.8)}, [0.05])
-    assert np.isinf(runs["step"].sel(model="never")).all()
-    verdict = judge(runs)
-    assert "0 of 5 there" in verdict.loc["step", "never"]
-    assert verdict.loc["step", "sooner"] == "near"
-
-
-def test_a_window_longer_than_the_steps_between_two_looks():
-    runs = run_race({"far": slope(-8.0), "near": slope(1.8)}, [0.05], window=40, target=1.0)
-    assert np.isfinite(runs["step"].sel(model="near")).all()
-
-
-def test_if_none_gets_there_one_cannot_tell():
-    verdict = judge(run_race({"a": slope(1e6), "b": slope(2e6)}, [0.05]))
-    assert verdict.loc["step", "sooner"] == "cannot tell"
+def test_what_never_gets_there_has_no_rate_and_loses():
+    runs = run_race({"never": slope(1e6), "near": slope(1.8)})
+    verdict = judge(runs).loc["step"]
+    assert verdict["never"] == "did not arrive: 0 of 5 there" and verdict["sooner"] == "near"
+    nobody = judge(fake([[[INF] * 10] * 2] * 2)).loc["step"].tolist()
+    assert nobody == [*["did not arrive: 0 of 20 there"] * 2, "cannot tell"]
 
 
 def fake(steps):
     """Runs over (model, rate, seed), in which only steps count."""
     models, rates, seeds = np.shape(steps)
-    names = ["a", "b", "c"][:models]
-    coords = {"model": names, "rate": [0.1, 0.2, 0.3][:rates], "seed": range(seeds)}
+    coords = {"model": list("abc")[:models], "rate": [0.1, 0.2, 0.3][:rates], "seed": range(seeds)}
     return xr.Dataset({"step": (list(coords), np.array(steps, dtype=float))}, coords)
 
 
 def test_each_rate_is_chosen_on_the_first_half_and_judged_on_the_second():
     lucky = [1] * 5 + [50] * 5  # wins where rates are chosen, loses where they are judged
-    steady = [10] * 10
-    other = [20] * 10
-    verdict = judge(fake([[lucky, steady], [other, other]]))
-    assert "rate 0.1" in verdict.loc["step", "a"]
-    assert verdict.loc["step", "a"].startswith("50 ")
-    assert verdict.loc["step", "sooner"] == "b"
+    late = [INF] * 5 + [2] * 5  # arrives where it does not count
+    runs = fake([[lucky, [10] * 10], [[20] * 10] * 2, [late, [INF] * 10]])
+    verdict = judge(runs).loc["step"]
+    assert verdict["a"] == "50 [50, 50], 5 of 5 there, rate 0.1, the smallest tried"
+    assert verdict["c"] == "did not arrive: 5 of 20 there" and verdict["sooner"] == "cannot tell"
+    assert judge(runs.isel(model=[0, 1])).loc["step", "sooner"] == "b"
 
 
-def test_a_rate_at_the_end_of_those_tried_is_named_so():
-    falling = [[[30] * 10, [20] * 10, [10] * 10], [[30] * 10, [10] * 10, [20] * 10]]
-    verdict = judge(fake(falling))
-    assert verdict.loc["step", "a"].endswith("rate 0.3, the largest tried")
-    assert verdict.loc["step", "b"].endswith("rate 0.2")
+@pytest.mark.parametrize(
+    ("rates", "ending"),
+    [
+        (([30] * 5, [20] * 5, [10] * 5), "5 of 5 there, rate 0.3, the largest tried"),
+        (([30] * 5, [10] * 5, [20] * 5), "5 of 5 there, rate 0.2"),
+        (([10] * 5, [10] * 5, [20] * 5), "5 of 5 there, rate 0.2"),  # says nothing of smaller ones
+        (([20, 20, *[INF] * 3], [9, *[INF] * 4], [INF] * 5), "rate 0.1, the smallest tried"),
+    ],
+)
+def test_the_best_rate_and_whether_it_lies_at_the_end_of_those_tried(rates, ending):
+    assert judge(fake([[2 * steps for steps in rates]] * 2)).loc["step", "a"].endswith(ending)
 
 
-def test_intervals_that_overlap_decide_nothing():
-    apart = judge(fake([[[1, 2, 3, 4, 5]], [[6, 7, 8, 9, 10]]]))
-    touching = judge(fake([[[1, 2, 3, 4, 6]], [[6, 7, 8, 9, 10]]]))
-    assert apart.loc["step", "sooner"] == "a"
-    assert touching.loc["step", "sooner"] == "cannot tell"
-    assert apart.loc["step", "a"].startswith("3 [1, 5], 5 of 5 there")
-
-
-def test_of_three_models_the_winner_must_beat_both():
-    assert judge(fake([[[1] * 5], [[2] * 5], [[3] * 5]])).loc["step", "sooner"] == "a"
-    assert judge(fake([[[1] * 5], [[1] * 5], [[3] * 5]])).loc["step", "sooner"] == "cannot tell"
-
-
-def test_a_run_that_is_missing_was_not_there():
-    verdict = judge(fake([[[1, 2, np.nan, np.nan, np.nan]], [[6, 7, 8, 9, 10]]]))
-    assert "2 of 5 there" in verdict.loc["step", "a"]
-    assert verdict.loc["step", "sooner"] == "cannot tell"
+@pytest.mark.parametrize(
+    ("steps", "sooner"),
+    [
+        ([[1, 2, 3, 4, 5], [6, 7, 8, 9, 10]], "a"),
+        ([[1, 2, 3, 4, 6], [6, 7, 8, 9, 10]], "cannot tell"),
+        ([[1, 2, NAN, NAN, NAN], [6, 7, 8, 9, 10]], "cannot tell"),  # a run that failed
+        ([[1] * 5, [2] * 5, [3] * 5], "a"),
+        ([[1] * 5, [1] * 5, [3] * 5], "cannot tell"),  # it must beat both
+    ],
+)
+def test_whose_interval_lies_below_all_others_is_sooner(steps, sooner):
+    verdict = judge(fake([[model] for model in steps])).loc["step"]
+    assert verdict["sooner"] == sooner
+    assert f"{sum(step < INF for step in steps[0])} of 5 there" in verdict["a"]
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"models": {"one": slope(0.0)}}, "models must be two or more"),
         ({"models": {"a": nn.Linear(1, 1), "b": slope(0.0)}}, "a function that makes a new model"),
-        ({"rates": []}, "rates must be one or more"),
-        ({"rates": [0.0]}, "rates must be finite and above 0, got 0"),
-        ({"rates": ["fast"]}, "rates must be finite and above 0, got 'fast'"),
+        ({"data": [(torch.ones(2, 1),) * 2]}, "data must be a function of the seed"),
+        ({"rates": [0.0]}, "rates must be above 0"),
         ({"seeds": range(4)}, "4 seeds are too few: 5"),
         ({"rates": [0.1, 0.2], "seeds": range(9)}, "9 seeds are too few: 10"),
-        ({"target": math.nan}, "target must be a finite number"),
-        ({"window": 0}, "window"),
-        ({"steps": 0}, "steps"),
+        ({"target": NAN}, "target must be finite"),
+        ({"window": 61}, "window must be between 1 and 60"),
+        ({"limit": 9}, "pass limit=10"),
     ],
 )
 def test_what_cannot_be_a_race_is_refused(change, message):
-    arguments = {"models": {"a": slope(0.0), "b": slope(1.0)}} | change
     with pytest.raises((TypeError, ValueError), match=message):
-        run_race(**arguments)
-
-
-def test_data_must_be_a_function_of_the_seed():
-    with pytest.raises(TypeError, match="data must be a function of the seed"):
-        race({"a": slope(0.0), "b": slope(1.0)}, list(line(0)), squares, 0.1, [0.1], range(5))
+        run_race(**{"models": {"a": slope(0.0), "b": slope(1.0)}} | change)
 
 
 def test_judge_refuses_what_is_no_race():
-    with pytest.raises(ValueError, match="missing: {'rate'}"):
-        judge(fake([[[1] * 5], [[2] * 5]]).isel(rate=0, drop=True))
-    with pytest.raises(ValueError, match="3 seeds are too few"):
-        judge(fake([[[1] * 3], [[2] * 3]]))
+    runs = fake([[[1] * 5], [[2] * 5]])
+    for wrong in (runs.isel(rate=0), runs.isel(seed=[0])):
+        with pytest.raises(ValueError, match="missing: {'rate'}|1 seeds are too few"):
+            judge(wrong)
