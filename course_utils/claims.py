@@ -9,7 +9,7 @@ values go to a record and a figure.
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +80,12 @@ class Claim:
         verdict = "HOLDS" if self.held else "FAILS"
         direction = "above" if self.below is None else "below"
         return f"{verdict}  {self.id}: {self.sentence} [{direction} {self.bound:g}]"
+
+
+def on_shared_seeds(claims: Sequence[Claim]) -> list[Claim]:
+    """The claims on the seeds that all of them have: an edited experiment has fewer than others."""
+    values = xr.align(*(claim.values for claim in claims), join="inner")
+    return [replace(claim, values=kept) for claim, kept in zip(claims, values, strict=True)]
 
 
 def report(notebook: str, claims: Sequence[Claim]) -> None:

@@ -5,6 +5,7 @@ as the one of ``train``, or a dict of numbers. A run depends on its settings and
 it does not matter in which process, in which order or on how many cores it happens.
 """
 
+import functools
 import inspect
 import itertools
 import math
@@ -14,7 +15,6 @@ import time
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import BrokenExecutor
-from functools import partial
 from typing import Any
 
 import joblib
@@ -153,18 +153,25 @@ def stored_grid(
 
 
 def join(parts: Sequence[xr.Dataset], dim: str) -> xr.Dataset:
-    """Sweeps over different values of the setting `dim` as one, the originals of edited ones too.
+    """Sweeps over different values of the setting `dim` as one, on the seeds that all of them have.
 
-    What only some of them have is NaN in the others.
+    So are their originals, if one of them was edited. What only some of them have is NaN in others.
     """
     parts = _arguments.list_of("parts", parts, "Datasets from sweep", xr.Dataset)
     originals = [part.attrs.get("original") for part in parts]
+    edited = any(original is not None for original in originals)
+    pairs = zip(parts, originals, strict=True)
+    before = [part if one is None else one.reindex({dim: part[dim]}) for part, one in pairs]
+    joined, original = (_joined(found, dim) for found in (parts, before))
+    return joined.assign_attrs(original=original) if edited else joined
+
+
+def _joined(parts: Sequence[xr.Dataset], dim: str) -> xr.Dataset:
+    shared = functools.reduce(np.intersect1d, (part["seed"].values for part in parts))
+    seeds = [seed for seed in parts[0]["seed"].values if seed in shared]  # the live one stays first
     options = {"join": "outer", "data_vars": "all", "coords": "minimal", "compat": "override"}
-    joined = xr.concat(parts, dim, combine_attrs="drop", **options)
-    if all(original is not None for original in originals):
-        same = [one.reindex({dim: part[dim]}) for one, part in zip(originals, parts, strict=True)]
-        joined.attrs["original"] = xr.concat(same, dim, combine_attrs="drop", **options)
-    return joined
+    same = [part.sel(seed=seeds) for part in parts]
+    return xr.concat(same, dim, combine_attrs="drop", **options)
 
 
 def describe(runs: xr.Dataset) -> str:
@@ -279,7 +286,7 @@ def _train(
     done: dict[Run, tuple[xr.Dataset, float]] = {}
     errors: dict[Run, Exception] = {}
     # From the end: grids go from small to large, and a long run started last idles the others.
-    results = outcomes(partial(_one_run, experiment, settings), runs[::-1], workers)
+    results = outcomes(functools.partial(_one_run, experiment, settings), runs[::-1], workers)
     # tqdm's own variable, which its notebook bar ignores; set where outputs are compared.
     quiet = bool(os.environ.get("TQDM_DISABLE"))
     bar = tqdm(results, total=len(runs), unit="run", leave=False, disable=quiet)

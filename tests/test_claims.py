@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from course_utils.claims import Claim, ClaimFailed, Trial, measured, report, trial, verdict_table
+from course_utils.claims import (
+    Claim,
+    ClaimFailed,
+    Trial,
+    measured,
+    on_shared_seeds,
+    report,
+    trial,
+    verdict_table,
+)
 
 NAN, INF = np.nan, np.inf
 
@@ -125,3 +134,10 @@ def test_bad_lists_and_trials_are_named(claims, words):
         report("00_toy", claims)
     with pytest.raises(ValueError, match="verdict must be one of supported, partly, refuted"):
         Trial("e", "c", HOLDS.values, "true")
+
+
+def test_claims_on_shared_seeds_are_those_that_an_edited_experiment_has():
+    one = Claim("one", "it is so", per_seed(9.0), above=1)
+    kept = on_shared_seeds([HOLDS, one])
+    assert [claim.values.values.tolist() for claim in kept] == [[0.3], [9.0]]
+    assert [claim.id for claim in kept] == ["up", "one"] and kept[0].held

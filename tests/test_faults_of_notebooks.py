@@ -1,10 +1,12 @@
-"""What readers do to a notebook - cells in any order, interrupts - and then Run All, twice.
+"""What readers do to a notebook: edit its experiment, run cells in any order, interrupt them.
 
-`make test` does this to the shortest notebook; `make faults` does it to all of them.
+Each notebook is edited; the rest is done to the shortest here, and to all of them by `make faults`.
 """
 
+import ast
 import os
 import random
+import re
 import subprocess
 import time
 from collections.abc import Iterator
@@ -13,7 +15,7 @@ from queue import Empty
 
 import nbformat
 import pytest
-from execution import CELL_TIMEOUT, ROOT, environment
+from execution import CELL_TIMEOUT, ROOT, environment, execute
 from jupyter_client.manager import start_new_kernel
 
 pytestmark = pytest.mark.slow
@@ -156,3 +158,65 @@ def test_an_interrupted_sweep_and_an_interrupted_live_run_leave_a_kernel_that_wo
 def test_run_all_twice_after_that_shows_what_is_committed(reader):
     assert reader.run_all() == []
     assert reader.run_all() == []
+
+
+# ---- an experiment that was edited: your own result, and the old band in grey
+
+LENGTHS = re.compile(r"\b(\w*STEPS|steps)( ?= ?)(\d{2,})\b(?!:)")
+ALSO = {"02": ("128, 300, 0.02", "128, 30, 0.02")}  # BATCH, STEPS, RATE
+
+
+def shorter(path: Path) -> nbformat.NotebookNode:
+    """A notebook whose trainings take a tenth of the steps, and nothing else."""
+    page = nbformat.read(path, as_version=4)
+    for cell in (cell for cell in page.cells if cell.cell_type == "code"):
+        cell.source = cell.source.replace(*ALSO.get(path.stem[:2], ("", "")))
+        if "\ndef " in f"\n{cell.source}" or re.search(r"^\w*STEPS = ", cell.source, re.MULTILINE):
+            cell.source = LENGTHS.sub(
+                lambda m: f"{m[1]}{m[2]}{max(10, int(m[3]) // 10)}", cell.source
+            )
+    return page
+
+
+def draws_live_runs(page: nbformat.NotebookNode) -> list[int]:
+    """The cells that show what comes of a sweep with live runs, directly or by other names."""
+    live, found = set(), []
+    for place, cell in enumerate(page.cells):
+        tree = ast.parse(cell.source) if cell.cell_type == "code" else ast.Module([], [])
+        for statement in tree.body:
+            names = {n.id for n in ast.walk(statement) if isinstance(n, ast.Name)}
+            calls = {
+                getattr(n.func, "id", "") for n in ast.walk(statement) if isinstance(n, ast.Call)
+            }
+            sweeps_live = "sweep" in calls and "live=False" not in ast.unparse(statement)
+            if isinstance(statement, ast.Assign | ast.FunctionDef | ast.For | ast.AugAssign):
+                if sweeps_live or names & live:
+                    bound = {
+                        n.id
+                        for n in ast.walk(statement)
+                        if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
+                    }
+                    live |= bound | {getattr(statement, "name", "")}
+        shown = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)}
+        if "show" in shown and "forest" not in shown and shown & live - {"figure", "axes", "ax"}:
+            found.append(place)
+    return found
+
+
+@pytest.mark.parametrize("path", EVERY, ids=lambda path: path.stem)
+def test_an_edited_experiment_gives_its_own_result_over_the_old_band(path, tmp_path):
+    page = shorter(path)
+    assert page != nbformat.read(path, as_version=4)
+    copy = tmp_path / path.name
+    nbformat.write(page, copy)
+    run = execute(copy, environment("read"))
+    assert [one for one in run.problems if not one.message.startswith("ClaimFailed")] == []
+    cells, bare = draws_live_runs(page), []
+    for place in cells:
+        texts = [
+            str(output.get("data", {}).get("text/plain", ""))
+            for output in run.notebook.cells[place].outputs
+        ]
+        if not any("in grey: the stored runs of the original" in text for text in texts):
+            bare.append(page.cells[place].source)
+    assert cells and not bare, "\n\n".join(bare)

@@ -12,12 +12,10 @@ from torch import nn
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-NOTEBOOK = ROOT / "notebooks" / "03_smaller_not_faster.ipynb"
-
 
 @pytest.fixture
 def notebook(defined):
-    return defined(NOTEBOOK)
+    return defined(ROOT / "notebooks" / "03_smaller_not_faster.ipynb")
 
 
 @pytest.fixture
@@ -33,11 +31,10 @@ def double():
 def test_the_first_step_follows_the_norm_of_the_gradient(
     notebook, monkeypatch, double, optimizer, channels
 ):
-    ellipses = notebook.ellipses
+    ellipses = notebook.ellipses  # makes its masks float32
+    monkeypatch.setattr(notebook, "ellipses", lambda seed: [p.double() for p in ellipses(seed)])
     monkeypatch.setattr(notebook, "FIRST_RATE", {"Adam": 1e-8, "SGD": 1e-8})
     monkeypatch.setattr(notebook, "STARTS", range(2))
-    # `ellipses` makes its masks float32
-    monkeypatch.setattr(notebook, "ellipses", lambda seed: [p.double() for p in ellipses(seed)])
     found = notebook.first_step(channels, optimizer, seed=0)
     # Adam divides by |gradient| + 1e-8, which leaves some of the smallest gradients behind
     np.testing.assert_allclose(found["fall"], found["expected"], rtol=1e-3)
@@ -47,43 +44,38 @@ def test_a_rate_by_width_is_the_fixed_rate_at_four_channels(notebook, monkeypatc
     fit = notebook.fit
     monkeypatch.setattr(notebook, "fit", lambda *args, **kwargs: fit(*args, steps=3, **kwargs))
 
-    def scaled(channels):
-        return notebook.by_rate_per_width(channels, 0, 0)["data_loss"].values
+    def loss(experiment, *settings):
+        return experiment(*settings, 0, 0)["data_loss"].values
 
-    def fixed(channels, rate):
-        return fit(0, 0, rate=rate, steps=3, channels=channels)["data_loss"].values
-
-    np.testing.assert_array_equal(scaled(4), notebook.by_width(4, 0, 0)["data_loss"].values)
-    np.testing.assert_allclose(scaled(10), fixed(10, 0.004), rtol=1e-6)
-    assert not np.array_equal(scaled(10), fixed(10, 0.01))
+    scaled, fixed = notebook.by_rate_per_width, notebook.by_width
+    np.testing.assert_array_equal(loss(scaled, 4), loss(fixed, 4))
+    smaller = fit(0, 0, rate=0.004, steps=3, channels=10)["data_loss"]
+    np.testing.assert_allclose(loss(scaled, 10), smaller, rtol=1e-6)
+    assert not np.array_equal(loss(scaled, 10), loss(fixed, 10))
 
 
 def operations(model: nn.Module, images: torch.Tensor) -> int:
     """Of a step: two for each weight at each pixel of the output, three times, by hand."""
     total = []
-
-    def count(layer, _, output):
-        of_one = layer.in_channels // layer.groups * layer.kernel_size[0] * layer.kernel_size[1]
-        total.append(2 * of_one * output.numel())
-
     for layer in model.modules():
         if isinstance(layer, nn.Conv2d):
-            layer.register_forward_hook(count)
+            layer.register_forward_hook(
+                lambda layer, _, output: total.append(2 * layer.weight[0].numel() * output.numel())
+            )
     model(images)
     return 3 * sum(total)
 
 
 def test_the_smaller_shape_is_ahead_in_operations_by_more_than_in_steps(notebook):
     images, masks = (part[: notebook.BATCH] for part in notebook.ellipses(0))
-    cost = {}
-    for name, shape in notebook.SHAPES.items():
-        net = notebook.UNet(*shape)
-        cost[name] = notebook.step_flops(net, images, masks, notebook.cross_entropy)
-        assert cost[name] == operations(net, images)
+    nets = [notebook.UNet(*notebook.SHAPES[name]) for name in ("wide, shallow", "narrow, deep")]
+    wide, deep = costs = [
+        notebook.step_flops(net, images, masks, notebook.cross_entropy) for net in nets
+    ]
+    assert costs == [operations(net, images) for net in nets]
     # 1.2 times the steps, as `smaller-faster` claims, are 2.5 times the operations, and more
-    assert 1.2 * cost["narrow, deep"] / cost["wide, shallow"] > 2.5
-    sizes = [notebook.count_parameters(notebook.UNet(*s)) for s in notebook.SHAPES.values()]
-    assert sizes == [2735, 7014]  # as the question says it
+    assert 1.2 * deep / wide > 2.5
+    assert [notebook.count_parameters(net) for net in nets] == [2735, 7014]  # as the question says
 
 
 @pytest.mark.parametrize(("added", "slope"), [("channels", -0.5), ("blocks", 0.3)])
@@ -102,56 +94,52 @@ def test_regressions_find_the_slopes_that_were_planted(notebook, monkeypatch, ad
 
 
 def test_the_best_rate_of_a_seed_is_chosen_on_the_others(notebook):
-    steps = xr.DataArray(
-        [[[10.0, 30.0, 30.0], [20.0, 21.0, 22.0]]],
-        {"channels": [4], "rate": [0.01, 0.1], "seed": [0, 1, 2]},
-    )
-    # each other seed votes by its median: seed 0 would choose 0.01 for itself, the others 0.1
-    found = notebook.at_best_rate(steps).sel(channels=4)
-    assert found.sel(seed=0) == 20
-    assert found.sel(seed=1) == 30  # the median of 10 and 30 is below that of 20 and 22
+    steps = [[[10.0, 30.0, 30.0], [20.0, 21.0, 22.0]]]
+    places = {"channels": [4], "rate": [0.01, 0.1], "seed": [0, 1, 2]}
+    found = notebook.at_best_rate(xr.DataArray(steps, places)).sel(channels=4)
+    # seed 0 would choose 0.01 for itself, the others 0.1 for it; without seed 1 (or 2) the medians
+    # are those of 10 and 30 against 20 and 22 (or 21)
+    assert found.values.tolist() == [20, 30, 30]
 
 
 def test_dropout_drops_in_training_and_only_there(notebook):
     plain, dropping = notebook.UNet(4), notebook.UNet(4, dropout=0.5)
-    dropping.load_state_dict(plain.state_dict())
     images = notebook.ellipses(0)[0][:8]
-    assert not torch.equal(dropping(images), dropping(images))
     assert torch.equal(plain(images), plain(images))
-    dropping.load_state_dict(plain.state_dict())  # the running means have moved
+    assert not torch.equal(dropping(images), dropping(images))
+    dropping.load_state_dict(plain.state_dict())
     assert torch.equal(plain.eval()(images), dropping.eval()(images))
 
 
-def products(layers: int, seed: int):
-    """Data and first weights of `linear`, made again."""
+def line(layers: int, seed: int):
+    """Data, goal and first weights of `linear`, made again."""
     generator = torch.Generator().manual_seed(seed)
-    x = torch.randn(200, 10, generator=generator, dtype=torch.float64)
-    w = torch.randn(10, 1, generator=generator, dtype=torch.float64)
-    first = torch.randn(10, 1, generator=generator, dtype=torch.float64)
+    x, w, first = (
+        torch.randn(shape, generator=generator, dtype=torch.float64)
+        for shape in ((200, 10), (10, 1), (10, 1))
+    )
     scale = 0.05 ** (1 / layers)
-    weights = [scale * first / first.norm()]
-    weights += [torch.full((1, 1), scale, dtype=torch.float64) for _ in range(layers - 1)]
-    return x, w / (x @ w).std(), weights
+    one_by_one = [torch.full((1, 1), scale, dtype=torch.float64) for _ in range(layers - 1)]
+    return x, w / (x @ w).std(), [scale * first / first.norm(), *one_by_one]
 
 
 @pytest.mark.parametrize("seed", range(2))
 def test_one_layer_and_squares_take_the_steps_of_the_closed_form(notebook, seed):
-    x, w, (start,) = products(1, seed)
+    x, w, (start,) = line(1, seed)
     curvatures, directions = np.linalg.eigh((x.T @ x / len(x)).numpy())
     off = directions.T @ (start - w).numpy()[:, 0]
     step, rate = np.arange(800)[:, None, None], np.array(notebook.LINEAR_RATES)[:, None]
     with np.errstate(over="ignore"):
         losses = (curvatures * (off * (1 - rate * curvatures) ** step) ** 2).sum(-1)
     steps = np.where((there := losses <= 1e-6 * losses[0]).any(0), there.argmax(0), np.inf)
-    found = notebook.linear(1, 2, seed)
-    assert found["steps"] == steps.min()
-    assert found["rate"] == notebook.LINEAR_RATES[int(steps.argmin())]
+    best = {"steps": steps.min(), "rate": notebook.LINEAR_RATES[int(steps.argmin())]}
+    assert notebook.linear(1, 2, seed) == best
 
 
 @pytest.mark.parametrize("layers", [2, 3])
 def test_a_product_of_layers_descends_as_with_torchs_optimiser(notebook, layers):
     found = notebook.linear(layers, 4, seed=0)
-    x, w, weights = products(layers, seed=0)
+    x, w, weights = line(layers, seed=0)
     assert np.isclose(float(torch.linalg.norm(torch.linalg.multi_dot(weights))), 0.05)
     descent = torch.optim.SGD([part.requires_grad_() for part in weights], lr=found["rate"])
     losses = []

@@ -25,7 +25,12 @@ ROOMS = (claims, datasets, figures, measures, models, races, sweeps, training)
 ELSEWHERE = {  # what gives them wrong input, or takes anything
     **{"ClaimFailed": "no argument", "SweepWarning": "no argument", "Examples": "a tuple"},
     **{"torchvision": "no argument", "original_of": "see band", "points": "see band"},
-    **{"trial": "see Trial", "held_out_seed": "see volumes", "load": "tests/test_datasets.py"},
+    **{
+        "trial": "see Trial",
+        "on_shared_seeds": "see Claim",
+        "held_out_seed": "see volumes",
+        "load": "tests/test_datasets.py",
+    },
 }
 
 
