@@ -1,5 +1,6 @@
 """Exercises with an automatic check, a hint, and a solution that opens after an attempt."""
 
+import contextlib
 import functools
 import inspect
 import textwrap
@@ -12,6 +13,9 @@ from typing import Any, NamedTuple
 from course_utils import _arguments
 from course_utils._messages import Message
 
+TO_DO = None, "Not attempted yet: replace the ... by your answer and run the cell again."
+FOLD = "<details><summary>{}</summary>{}</details>"
+
 
 class Exercise(NamedTuple):
     """A check of an answer, a hint, and a function that returns a right answer."""
@@ -21,10 +25,6 @@ class Exercise(NamedTuple):
     solution: Callable[[], Any]
 
 
-class _Unattempted(Exception):
-    """A function of the answer still returns Ellipsis."""
-
-
 @dataclass(frozen=True)
 class Exercises:
     """The exercises of one notebook. An answer of ``...`` is one that was not attempted yet."""
@@ -32,82 +32,58 @@ class Exercises:
     exercises: dict[str, Exercise] = field(default_factory=dict)
 
     def add(
-        self,
-        key: str,
-        check: Callable[[Any], bool | str],
-        hint: str,
-        solution: Callable[[], Any],
+        self, key: str, check: Callable[[Any], bool | str], hint: str, solution: Callable[[], Any]
     ) -> None:
-        """Add an exercise.
+        """Add an exercise: `check` returns True, or a sentence that helps; it may raise.
 
-        Parameters
-        ----------
-        check
-            ``check(answer)`` returns True, or a sentence that helps; it may raise.
-        solution
-            Returns a right answer; its source is what a reader sees as the solution.
+        `solution` returns a right answer; its source is what a reader sees as the solution.
         """
         _arguments.text("key", key)
-        _arguments.text("hint", hint)
-        for name, function in (("check", check), ("solution", solution)):
-            if not callable(function):
-                raise TypeError(f"{name} must be a function, got {function!r}")
+        _arguments.function("check", check)
+        _arguments.function("solution", solution)
         self.exercises[key] = Exercise(check, hint, solution)
 
     def check(self, key: str, answer: Any) -> Message:
         """Whether `answer` is right; if not, what to try. Never raises on a wrong answer."""
         if key not in self.exercises:
             has = ", ".join(self.exercises) or "none"
-            raise ValueError(
-                f"key {key!r} has not been added; added so far: {has}. "
-                "Run the cell that adds it, the one of its check and solution, first"
-            )
+            cell = "run the cell of its check and solution first"
+            raise ValueError(f"key {key!r} has not been added ({has} so far): {cell}")
         exercise = self.exercises[key]
         right, text = _judge(exercise.check, answer)
-        hint = "" if right else exercise.hint
         html = f"<div>{escape(text)}</div>"
-        if hint:
-            html += _details("Hint", escape(hint))
+        if not right:
+            html += FOLD.format("Hint", escape(exercise.hint))
+            text += f"\nHint: {exercise.hint}"
         if right is not None:  # attempted
-            html += _details("Solution", f"<pre>{escape(_source(exercise.solution))}</pre>")
-        return Message(f"{text}\nHint: {hint}" if hint else text, html)
+            html += FOLD.format("Solution", f"<pre>{escape(_source(exercise.solution))}</pre>")
+        return Message(text, html)
 
     def self_test(self) -> None:
-        """Check every exercise: its solution must pass, and the unattempted answer must not.
-
-        Raises
-        ------
-        AssertionError
-            If not; the message names the exercise.
-        """
+        """Fail with the name of an exercise whose solution does not pass, or whose ... passes."""
         for key, exercise in self.exercises.items():
             right, text = _judge(exercise.check, exercise.solution())
             assert right, f"exercise {key!r}: its own solution does not pass: {text}"
-            try:
+            passes = False
+            with contextlib.suppress(Exception):
                 passes = _is_true(exercise.check(...))
-            except Exception:
-                passes = False
             assert not passes, f"exercise {key!r}: an answer of ... passes"
 
 
 def _judge(check: Callable[[Any], bool | str], answer: Any) -> tuple[bool | None, str]:
     """Whether an answer is right (None: not attempted), and the sentence that says so."""
-    unattempted = None, "Not attempted yet: replace the ... by your answer and run the cell again."
     parts = answer.values() if isinstance(answer, dict) else answer
-    inside = isinstance(answer, dict | list | tuple) and any(part is ... for part in parts)
-    if answer is ... or inside:
-        return unattempted
+    if answer is ... or (isinstance(answer, dict | list | tuple) and any(p is ... for p in parts)):
+        return TO_DO
     seen: list[bool] = []
     try:
         result = check(_watched(answer, seen) if inspect.isroutine(answer) else answer)
     except Exception as error:
-        if seen:
-            return unattempted
         where = traceback.extract_tb(error.__traceback__)[-1]
         place = f"in {where.name}, line {where.lineno}"
-        return False, f"Not yet: your answer led to {type(error).__name__}: {error} ({place})"
-    if seen:
-        return unattempted
+        result = f"your answer led to {type(error).__name__}: {error} ({place})"
+    if seen:  # whatever the check made of it
+        return TO_DO
     if _is_true(result):
         return True, "Correct."
     return False, f"Not yet: {result}" if isinstance(result, str) else "Not yet."
@@ -121,7 +97,7 @@ def _watched(answer: Callable[..., Any], seen: list[bool]) -> Callable[..., Any]
         result = answer(*arguments, **options)
         if result is ...:
             seen.append(True)
-            raise _Unattempted
+            raise NotImplementedError("the function still returns ...")
         return result
 
     return call
@@ -137,7 +113,3 @@ def _source(function: Callable[[], Any]) -> str:
         return textwrap.dedent(inspect.getsource(function)).strip()
     except (OSError, TypeError):
         return "(its source is not available here)"
-
-
-def _details(summary: str, html: str) -> str:
-    return f"<details><summary>{summary}</summary>{html}</details>"

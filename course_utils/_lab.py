@@ -7,26 +7,17 @@ trains the experiment as it now stands in the notebook, at the settings of the c
 import time
 import traceback
 from base64 import b64encode
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import ipywidgets as widgets
 import xarray as xr
 
-from course_utils import _arguments, training
+from course_utils import _arguments, _store, training
 from course_utils._front_end import close, in_main_thread, interruptible
-from course_utils._lab_controls import (
-    Annotate,
-    Factor,
-    Plan,
-    check_forms,
-    make_controls,
-    with_losses,
-)
-from course_utils._lab_picture import Line, fit_scale, grid_range, new_picture
-from course_utils._lab_runs import Run, check_run
+from course_utils._lab_controls import Factor, Plan, make_controls
+from course_utils._lab_picture import Line, Picture, Run, fit_scale, grid_range
 from course_utils._messages import spoken
 from course_utils._runs import isolated
 
@@ -41,36 +32,28 @@ def lab(
     start: Mapping[str, Any] | None = None,
     losses: Sequence[str] = ("reported_loss", "data_loss"),
     axes: Mapping[str, Factor] | None = None,
-    annotate: Annotate | None = None,
+    annotate: Callable[..., None] | None = None,
     labels: Mapping[str, str] | None = None,
 ) -> "Lab":
-    """A lab for `experiment` over the stored curves of `grid`; it closes the last of its name.
+    """A lab for `experiment` over the curves of a ``stored_grid``; it closes the last of its name.
 
     Parameters
     ----------
     experiment
         ``experiment(<settings>, seed)``, defined in the notebook; Run live calls what then goes
         by its name there.
-    grid
-        From ``stored_grid``: its dimensions are the settings and `step`.
-    start
-        Settings to begin with; by default the first of each.
-    losses
-        Variables of the grid to choose from.
+    start, losses, labels
+        Settings to begin with, by default the first of each; variables of the grid to choose from;
+        words for settings, losses and axes, by default their names.
     axes
         Units of the x-axis, each with how many of them a step is: ``{"step": 1, "example": 32}``;
         where that depends on the settings, a function of their dict.
     annotate
         ``annotate(ax, ...)`` draws a formula, say, on the axes, at each move. It gets those of
         `settings` (a dict), `axis` and `loss` (their names) that are among its arguments.
-    labels
-        Words for settings, losses and axes; by default their names.
     """
     _arguments.text("name", name)
-    check_forms(start, losses, axes, annotate, labels)
-    axes = {"step": 1} if axes is None else dict(axes)
-    grid = with_losses(grid, losses)
-    plan = Plan(experiment, grid, dict(start or {}), tuple(losses), axes, annotate, labels or {})
+    plan = Plan(experiment, grid, start, losses, axes, annotate, labels)
     if name in _open:
         _open.pop(name).close()
     _open[name] = Lab(name, plan)
@@ -81,13 +64,10 @@ class Lab(widgets.VBox):
     """What `lab` returns. `controls` by name, `run`, `image`, `status`; `last_error` or None."""
 
     def __init__(self, name: str, plan: Plan):
-        self.name, self.plan = name, plan
-        self.edited = plan.grid.attrs.get("origin") == "original"
-        self.picture = new_picture()
+        self.name, self.plan, self.picture = name, plan, Picture()
+        self.edited = plan.grid.attrs["origin"] == "original"
         self.ranges = {loss: grid_range(plan.grid, loss) for loss in plan.losses}
-        self.last_error: Exception | None = None
-        self.ghost: Run | None = None
-        self.live: Run | None = None
+        self.ghost = self.live = self.last_error = None
         self.controls = make_controls(plan)
         self.run = widgets.Button(description="Run live", icon="play", button_style="primary")
         self.run.tooltip = "Train the experiment as it now stands, at these settings and seed"
@@ -117,15 +97,13 @@ class Lab(widgets.VBox):
         lines = [self._line(role, run, loss, axis) for role, run in shown.items()]
         annotate = plan.annotation(settings=self.chosen(), axis=axis, loss=loss)
         note = "" if {"stored", "live"} & set(shown) else "no stored curve here: press Run live"
-        scale = fit_scale(plan.word(axis), plan.word(loss), self.ranges[loss], lines)
+        scale = fit_scale(self.ranges[loss], lines)
+        scale |= {"xlabel": plan.word(axis), "ylabel": plan.word(loss)}
         self.image.value = self.picture.png(scale, lines, annotate, note)
 
     def say(self, text: str) -> None:
-        """Show `text` under the picture, where a screen reader reads it out.
-
-        It says what the picture shows, because an Image has no alternative text of its own (and
-        its tooltip, in ipywidgets 8.1, ends in a JavaScript error).
-        """
+        """Show `text` under the picture, where a screen reader reads it out."""
+        # An Image has no alternative text, and its tooltip ends in a JavaScript error.
         self.status.value = spoken(text)
 
     def close(self) -> None:
@@ -144,7 +122,7 @@ class Lab(widgets.VBox):
         bundle = super()._repr_mimebundle_(**options)
         return {**bundle, "image/png": b64encode(self.image.value).decode()}
 
-    def _call(self, action: Callable[[], None], _change: Any = None) -> None:
+    def _call(self, action: Callable[[], None], _change: Any) -> None:
         """What a control does when it is moved or pressed."""
         in_main_thread(partial(self._guarded, action))
 
@@ -159,8 +137,16 @@ class Lab(widgets.VBox):
             self.say(f"{type(error).__name__}: {error} (in {where.name}, line {where.lineno})")
 
     def _show(self) -> None:
+        """Draw the picture, and say in words what it shows."""
         self.redraw()
-        self.say(self._summary())
+        loss, here = self.controls["loss"].value, self.plan.in_words(self.chosen())
+        if self.plan.missing:
+            self.say("No stored curves exist for this lab yet: press Run live to make one.")
+        elif not self.stored.exists(loss):
+            self.say(f"{here}: no stored curve. Press Run live to make one.")
+        else:
+            note = " (The stored curves are of the original experiment.)" if self.edited else ""
+            self.say(f"{here}: {self.plan.word(loss)} {self.stored.ends(loss)}.{note}")
 
     def _move(self) -> None:
         """Another setting: what was on top becomes the ghost."""
@@ -178,47 +164,35 @@ class Lab(widgets.VBox):
 
     def _line(self, role: str, run: Run, loss: str, axis: str) -> Line:
         """A run as the picture draws it."""
-        factor = self.plan.axes[axis]
-        positions = run.data["step"].values * (factor(run.settings) if callable(factor) else factor)
-        label = run.label
+        label, now = run.label, self.chosen()
         if role == "before":
-            now = self.chosen()
             other = {key: value for key, value in run.settings.items() if value != now[key]}
             label = f"before: {self.plan.in_words(other) or run.label}"
+        factor = self.plan.axes[axis]
+        positions = run.data["step"].values * (factor(run.settings) if callable(factor) else factor)
         return Line(role, label, positions, run.data[loss].values, run.diverged_at)
-
-    def _summary(self) -> str:
-        """The picture in words."""
-        if self.plan.missing():
-            return "No stored curves exist for this lab yet: press Run live to make one."
-        loss, here = self.controls["loss"].value, self.plan.in_words(self.chosen())
-        if not self.stored.exists(loss):
-            return f"{here}: no stored curve. Press Run live to make one."
-        text = f"{here}: {self.plan.word(loss)} {self.stored.ends(loss)}."
-        return (
-            f"{text} (The stored curves are of the original experiment.)" if self.edited else text
-        )
 
     def _run_live(self) -> None:
         """Train the experiment as it now stands, and draw its curve as it grows."""
-        settings, seed, started = self.chosen(), self.controls["seed"].value, time.monotonic()
-        experiment = self.plan.experiment_now()
-        self.edited = self.plan.edited(experiment)
+        plan, seed, started = self.plan, self.controls["seed"].value, time.monotonic()
+        experiment = plan.experiment_now()
+        self.edited = not plan.missing and not _store.matches(experiment, plan.grid)
         self.ghost, self.live, self.stored = self.live or self.ghost, None, self._stored()
         label = f"{'your edited experiment' if self.edited else 'live run'}, seed {seed}"
-        grow = partial(self._grow, settings, label)
-        with self._busy():
-            self.redraw()
-            self.say("Training. To stop and keep what is there, interrupt the kernel.")
-            try:
-                with interruptible(), training.watch(grow), isolated(seed):
-                    data = experiment(**settings, seed=seed)
-            except KeyboardInterrupt:
-                kept = f"kept {self.live.label}, as far as it went" if self.live else "no step done"
-                self.say(f"Interrupted: {kept}.")
-                return
-            grow(check_run(data, self.plan.losses))
-        self.say(f"{self._verdict(seed)} ({time.monotonic() - started:.1f} s)")
+        grow = partial(self._grow, self.chosen(), label)
+        self.redraw()
+        self.say("Training. To stop and keep what is there, interrupt the kernel.")
+        try:
+            self._disable(True)  # the kernel would only hear of a move afterwards
+            with interruptible(), training.watch(grow), isolated(seed):
+                data = experiment(**self.chosen(), seed=seed)
+            grow(_checked(data, plan.losses))
+            self.say(f"{self._verdict(seed)} ({time.monotonic() - started:.1f} s)")
+        except KeyboardInterrupt:
+            kept = f"kept {self.live.label}, as far as it went" if self.live else "no step done"
+            self.say(f"Interrupted: {kept}.")
+        finally:
+            self._disable(False)
 
     def _grow(self, settings: dict[str, Any], label: str, data: xr.Dataset) -> None:
         self.live = Run(settings, data, label)
@@ -226,7 +200,7 @@ class Lab(widgets.VBox):
 
     def _verdict(self, seed: int) -> str:
         """How the live run compares with the stored one."""
-        if self.plan.missing():
+        if self.plan.missing:
             return "Done. There is no stored curve to compare it with."
         if self.edited:
             return "Done: your edited experiment. The stored curve is of the original one."
@@ -237,14 +211,15 @@ class Lab(widgets.VBox):
             return "Done: equal to the stored curve, bit for bit."
         return f"Done: differs from the stored curve by {gap:.1g} at most."
 
-    @contextmanager
-    def _busy(self) -> Iterator[None]:
-        """Controls cannot be moved: the kernel would only hear of it afterwards."""
-        controls = (*self.controls.values(), self.run)
-        try:
-            for control in controls:
-                control.disabled = True
-            yield
-        finally:
-            for control in controls:
-                control.disabled = False
+    def _disable(self, disabled: bool) -> None:
+        for control in (*self.controls.values(), self.run):
+            control.disabled = disabled
+
+
+def _checked(data: Any, losses: Sequence[str]) -> xr.Dataset:
+    """`data` as an experiment returned it, if a lab can draw it."""
+    has = [*data.dims, *data] if isinstance(data, xr.Dataset) else []
+    if {"step", *losses} - set(has):
+        wanted, got = ", ".join(["step", *losses]), ", ".join(map(str, has)) or type(data).__name__
+        raise TypeError(f"the experiment must return a Dataset with {wanted}; got {got}")
+    return data

@@ -1,8 +1,4 @@
-"""Short results for the reader, as text and as HTML.
-
-No colour is set for the text, so that it reads well in JupyterLab, VS Code and Colab, on a light
-or a dark page.
-"""
+"""Short results for the reader, as text and as HTML (in no colour: the page may be dark)."""
 
 from dataclasses import dataclass
 from html import escape

@@ -1,15 +1,13 @@
 """A small experiment with a stored grid, for the tests of the lab: in a process, in a browser."""
 
-import itertools
 import json
 
-import numpy as np
 import torch
 import xarray as xr
 from torch import nn
 
 from course_utils._fingerprint import fingerprint
-from course_utils._runs import isolated
+from course_utils.sweeps import sweep
 from course_utils.training import train
 
 GRID = {"width": [2, 8, 64], "penalty_strength": [0.0, 0.001, 0.01], "kind": ["L2", "L1"]}
@@ -38,16 +36,6 @@ def stored_example(origin: str = "stored") -> xr.Dataset:
     attributes = {"settings": list(GRID), "origin": origin}
     if origin == "missing":
         return xr.Dataset(coords={**GRID, "seed": 0}, attrs=attributes)
-    runs = []
-    for values in itertools.product(*GRID.values()):
-        with isolated(0):
-            runs.append(experiment(*values, seed=0))
-    sizes = [len(values) for values in GRID.values()]
-    data = {}
-    for name in ("data_loss", "penalty", "reported_loss", "diverged_at"):
-        column = np.stack([run[name].values for run in runs])
-        dims = (*GRID, *runs[0][name].dims)
-        data[name] = (dims, column.reshape(*sizes, *column.shape[1:]))
-    coordinates = {**GRID, "step": np.arange(STEPS), "seed": 0}
+    runs = sweep(experiment, GRID, [0], workers=1).sel(seed=0)
     attributes["fingerprint"] = json.dumps(fingerprint(experiment))
-    return xr.Dataset(data, coordinates, attributes)
+    return runs.drop_attrs().assign_attrs(attributes)

@@ -27,9 +27,9 @@ EDITED = runs(original=runs(100)).isel(seed=[0])
 
 
 def ends(collection):
-    """Lowest and highest point of a band, and its colour."""
-    heights = collection.get_paths()[0].vertices[:, 1]
-    return heights.min(), heights.max(), to_hex(collection.get_facecolor()[0])
+    """Right end, lowest and highest point of a band, and its colour."""
+    right, heights = collection.get_paths()[0].vertices.T
+    return right.max(), heights.min(), heights.max(), to_hex(collection.get_facecolor()[0])
 
 
 def test_a_band_spans_all_seeds_under_the_line_of_the_first():
@@ -38,14 +38,14 @@ def test_a_band_spans_all_seeds_under_the_line_of_the_first():
     (line,) = ax.get_lines()
     assert line.get_ydata().tolist() == [4.0] * 10 and line.get_xdata()[-1] == 9 * 32
     assert (line.get_label(), line.get_color()) == ("toy", COLOURS[2])
-    assert ends(ax.collections[0]) == (4, 6, COLOURS[2].lower())
+    assert ends(ax.collections[0]) == (9 * 32, 4, 6, COLOURS[2].lower())
 
 
 def test_the_band_of_an_edited_experiment_is_the_originals_in_grey():
     _, (ax,) = new_figure()
     band(ax, EDITED, lambda data: 2 * data["data_loss"])
     assert ax.get_lines()[0].get_ydata()[0] == 8 and ax.get_lines()[0].get_color() == COLOURS[0]
-    assert ends(ax.collections[0]) == (208, 212, GHOST)
+    assert ends(ax.collections[0]) == (9, 208, 212, GHOST)
     points(ax, 3, EDITED, lambda data: data["data_loss"].isel(step=0))
     grey, mark = ax.get_lines()[1:]
     assert list(grey.get_ydata()) == [104, 106] and grey.get_color() == GHOST
@@ -76,7 +76,7 @@ def test_a_mean_is_of_the_last_steps_and_does_not_outlive_its_run():
     _, (ax,) = new_figure()
     figures.mark_divergence(ax, runs().isel(seed=2), "data_loss", factor=10)
     assert ax.texts[0].get_text() == "diverged at step 6"
-    assert ax.get_lines()[0].get_xydata().tolist() == [[60, 6]]
+    assert ax.get_lines()[0].get_xydata().tolist() == [[60, 6]] and ax.texts[0].xy[0] == 60
     figures.mark_divergence(ax, runs().isel(seed=0), "data_loss")
     assert len(ax.texts) == 1
 
@@ -107,7 +107,14 @@ def shown(monkeypatch, figure):
     return base64.b64decode(data["image/png"]), data["text/plain"], rest
 
 
-def test_a_picture_carries_its_alternative_text(monkeypatch, capsys):
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda ax: band(ax, EDITED, "data_loss"),
+        lambda ax: points(ax, 0, EDITED, lambda data: data["data_loss"].isel(step=0)),
+    ],
+)
+def test_a_picture_carries_its_alternative_text(monkeypatch, capsys, draw):
     figure, (ax,) = new_figure()
     show(figure, "Nothing but axes.")
     assert capsys.readouterr().out == "Figure: Nothing but axes.\n", "a script prints no picture"
@@ -115,7 +122,7 @@ def test_a_picture_carries_its_alternative_text(monkeypatch, capsys):
     assert picture.startswith(b"\x89PNG") and text == "Figure: Nothing but axes."
     assert rest == {"raw": True, "metadata": {"image/png": {"alt": "Nothing but axes."}}}
     assert not figure.get_supxlabel() and not plt.get_fignums(), "pyplot knows nothing of it"
-    band(ax, EDITED, "data_loss")
+    draw(ax)
     shown(monkeypatch, figure)
     assert "in grey: the stored runs of the original" in figure.get_supxlabel()
     with pytest.raises(ValueError, match="alt must be text that is not empty"):

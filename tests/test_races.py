@@ -42,10 +42,11 @@ def squares(model, inputs, targets):
 
 
 def line(seed):
-    """Batches of a linear problem."""
+    """Batches of a linear problem; one of them, where `train` looks, has a loss of 0 by itself."""
     generator = torch.Generator().manual_seed(seed)
     inputs = torch.randn(64, 1, generator=generator)
-    return batches((inputs, 2 * inputs), 8, 60, seed)
+    found = list(batches((inputs, 2 * inputs), 8, 60, seed))
+    return [*found[:24], (torch.zeros(8, 1), torch.zeros(8, 1)), *found[25:]]
 
 
 def slope(start):

@@ -1,8 +1,11 @@
 """Predictions and exercises on all their paths; tests/test_lab.py has the lab."""
 
+import contextlib
+
 import numpy as np
 import pytest
 import torch
+import xarray as xr
 
 from course_utils.widgets import Exercises, Predictions
 
@@ -16,90 +19,76 @@ def predictions():
     return asked
 
 
-def form(predictions, key="wider"):
-    return predictions._forms[key]
-
-
-def test_prediction_locks_and_cannot_be_changed(predictions):
-    form(predictions).choice.value = "lower"
-    assert "Not locked in yet" in form(predictions).status.value
-    form(predictions).button.click()
-    assert "Locked in: lower" in form(predictions).status.value
-    assert form(predictions).choice.disabled and form(predictions).button.disabled
+def test_a_locked_answer_stays(predictions):
+    asked = predictions.questions["wider"]
+    asked.button.click()
+    assert "Choose an answer first" in asked.status.value and not asked.button.disabled
+    asked.choice.value = "lower"
+    assert "Not locked in yet" in asked.status.value
+    asked.button.click()
+    assert 'role="status"' in asked.status.value and "Locked in: lower" in asked.status.value
+    assert asked.choice.disabled and asked.button.disabled
+    predictions.ask("wider", "Is it?", OPTIONS)  # its cell is run again
+    again = predictions.questions["wider"]
+    assert asked.form.comm is None and again.form.comm is not None
+    assert again.choice.value == "lower" and again.choice.disabled and again.button.disabled
     assert repr(predictions.choose("wider", "higher")) == "Already locked in: lower"
     assert predictions.questions["wider"].answer == "lower"
 
 
-def test_lock_in_without_a_choice_asks_for_one(predictions):
-    form(predictions).button.click()
-    assert "Choose an answer first" in form(predictions).status.value
-    assert not form(predictions).button.disabled
-
-
-def test_prediction_by_code_shows_in_the_form(predictions):
+@pytest.mark.parametrize(
+    ("truth", "says", "verdict"),
+    [
+        ("higher", "higher", "Right."),
+        ("lower", "lower", "Wrong."),
+        ({"higher": xr.DataArray([True, True, False])}, "higher", "Right."),
+        ({"higher": [False] * 3, "lower": [False, True, True]}, "lower", "Wrong."),
+        ({"higher": [True, False], "lower": [False, True]}, "the seeds do not agree", "Wrong."),
+    ],
+)
+def test_reveal_compares_an_answer_given_by_code_with_the_run(predictions, truth, says, verdict):
     assert repr(predictions.choose("wider", "higher")) == "Locked in: higher"
-    assert form(predictions).choice.value == "higher" and form(predictions).choice.disabled
+    asked = predictions.questions["wider"]
+    assert asked.choice.value == "higher" and asked.choice.disabled
+    assert "&lt;of&gt;" in asked.form.children[0].value
+    said = predictions.reveal("wider", truth, "Because.")
+    lines = [asked.text, "You predicted: higher", f"The run says: {says}", verdict, "Because."]
+    assert repr(said).splitlines() == lines
+    assert "&lt;of&gt;" in said._repr_html_() and "color" not in said._repr_html_()
 
 
-@pytest.mark.parametrize(("truth", "verdict"), [("higher", "Right."), ("lower", "Wrong.")])
-def test_reveal_compares_with_the_run(predictions, truth, verdict):
-    predictions.choose("wider", "higher")
-    assert repr(predictions.reveal("wider", truth, "Because.")).splitlines() == [
-        "Is the loss <of> a wide net higher?",
-        "You predicted: higher",
-        f"The run says: {truth}",
-        verdict,
-        "Because.",
-    ]
-
-
-def test_reveal_without_a_prediction_is_always_the_same_text_and_closes_the_question(predictions):
-    message = predictions.reveal("wider", "lower")
-    assert repr(message).splitlines()[1:] == ["No prediction locked in.", "The run says: lower"]
-    assert message == predictions.reveal("wider", "lower")
-    assert "&lt;of&gt;" in message._repr_html_() and "color" not in message._repr_html_()
+def test_a_reveal_closes_an_open_question_until_its_cell_is_run_again(predictions):
+    said = repr(predictions.reveal("wider", "lower"))
+    assert said.splitlines()[1:] == ["No prediction locked in.", "The run says: lower"]
+    assert said == repr(predictions.reveal("wider", "lower"))  # the same text each time
+    form = predictions.questions["wider"]
+    assert form.button.disabled and "run this cell again" in form.status.value
     assert repr(predictions.choose("wider", "higher")).startswith("Already revealed")
-    assert (
-        form(predictions).button.disabled
-        and "run this cell again" in form(predictions).status.value
-    )
-
-
-def test_asking_again_opens_a_revealed_question_but_keeps_a_locked_answer(predictions):
-    predictions.reveal("wider", "lower")
     predictions.ask("wider", "Again?", OPTIONS)
-    assert not form(predictions).button.disabled
-    predictions.choose("wider", "lower")
-    before = form(predictions).box
-    predictions.ask("wider", "And again?", OPTIONS)
-    assert predictions.questions["wider"].answer == "lower" and form(predictions).button.disabled
-    assert before.comm is None and form(predictions).box.comm is not None
-    assert repr(predictions.choose("wider", "higher")) == "Already locked in: lower"
+    assert not predictions.questions["wider"].button.disabled
+    assert repr(predictions.choose("wider", "higher")) == "Locked in: higher"
 
 
 def test_tally_counts_right_locked_and_asked(predictions):
     for key, answer in (("second", "higher"), ("third", "higher"), ("fourth", "lower")):
         predictions.ask(key, "?", OPTIONS)
         predictions.choose(key, answer)
-    predictions.reveal("wider", "lower")
-    predictions.reveal("second", "higher")
-    predictions.reveal("third", "lower")
+    for key, truth in (("wider", "lower"), ("second", "higher"), ("third", "lower")):
+        predictions.reveal(key, truth)
     text = "Predictions: 1 right of 3 locked in; 4 asked.\n1 not revealed yet."
     assert repr(predictions.tally()) == text
-    assert repr(Predictions().tally()) == "Predictions: 0 right of 0 locked in; 0 asked."
 
 
-def test_predictions_refuse_what_does_not_fit(predictions):
+def test_predictions_refuse_what_was_not_asked(predictions):
     with pytest.raises(ValueError, match="'equal' is not an option of 'wider'.*'higher', 'lower'"):
-        predictions.reveal("wider", "equal")
+        predictions.reveal("wider", {"higher": [False], "equal": [True]})
     with pytest.raises(ValueError, match="'deeper' has not been asked; asked so far: wider"):
         predictions.choose("deeper", "lower")
-    for options in (["one"], ["same", "same"], "ab"):
-        with pytest.raises(ValueError, match="options must be two or more different"):
-            predictions.ask("few", "?", options)
 
 
 def check_penalty(answer):
+    if callable(answer):
+        answer = answer()
     if answer < 0:
         raise ArithmeticError("a negative <penalty>")
     return abs(answer - 0.5) < 0.01 or "Count the output channels."
@@ -109,97 +98,56 @@ def solve_penalty():
     return 0.5  # <the> solution
 
 
-@pytest.fixture
-def exercises():
-    given = Exercises()
-    given.add("penalty", check_penalty, "Two per <channel>.", solve_penalty)
-    return given
-
-
-def stub():
-    return ...
-
-
-@pytest.mark.parametrize("answer", [..., [1, ...], {"penalty": ...}], ids=str)
-def test_unattempted_exercise_passes_run_all_and_says_so(exercises, answer):
-    message = exercises.check("penalty", answer)
-    assert repr(message).startswith("Not attempted yet: ")
-    assert "Two per &lt;channel&gt;." in message.html and "solve_penalty" not in message.html
-
-
-@pytest.mark.parametrize("swallow", [True, False])
-def test_function_that_returns_the_dots_is_unattempted(swallow):
-    def check(function):
-        try:
-            return function() == 1
-        except Exception:
-            if swallow:
-                return "It raised."
-            raise
-
+def add(check=check_penalty, solution=solve_penalty) -> Exercises:
     exercises = Exercises()
-    exercises.add("function", check, "One.", lambda: lambda: 1)
-    assert repr(exercises.check("function", stub)).startswith("Not attempted yet")
-    assert repr(exercises.check("function", lambda: 1)) == "Correct."
-    assert repr(exercises.check("function", lambda: 2)).startswith("Not yet.")
+    exercises.add("penalty", check, "Two per <channel>.", solution)
+    return exercises
 
 
 @pytest.mark.parametrize(
     ("answer", "says"),
-    [
-        (0.7, "Not yet: Count the output channels."),
-        (-1, "Not yet: your answer led to ArithmeticError: a negative <penalty> (in check_penalty"),
-        ("half", "Not yet: your answer led to TypeError: "),
-    ],
+    [(dots, "Not attempted yet: ") for dots in (..., [1, ...], {"penalty": ...}, lambda: ...)]
+    + [(right, "Correct.") for right in (0.5, lambda: 0.5)]
+    + [(wrong, "Not yet: Count the output channels.") for wrong in (0.7, lambda: 0.7)]
+    + [(-1, "Not yet: your answer led to ArithmeticError: a negative <penalty> (in check_penalty")]
+    + [("half", "Not yet: your answer led to TypeError: ")],
 )
-def test_wrong_answer_gets_help_and_the_solution_in_a_fold(exercises, answer, says):
-    message = exercises.check("penalty", answer)
-    assert repr(message).startswith(says) and repr(message).endswith("Hint: Two per <channel>.")
-    assert "0.5" not in repr(message)
-    assert (
-        "return 0.5  # &lt;the&gt; solution"
-        in message.html.partition("<details><summary>Solution")[2]
-    )
-    assert "color" not in message._repr_html_() and "open" not in message.html
+def test_an_answer_gets_help_and_the_solution_only_after_an_attempt(answer, says):
+    message = add().check("penalty", answer)
+    assert repr(message).startswith(says) and "0.5" not in repr(message)
+    assert repr(message).endswith("\nHint: Two per <channel>.") == (says != "Correct.")
+    assert ("Two per &lt;channel&gt;." in message.html) == (says != "Correct.")
+    fold = message.html.partition("<details><summary>Solution</summary><pre>def solve_penalty()")[2]
+    assert ("return 0.5  # &lt;the&gt; solution" in fold) == ("attempted" not in says)
+    assert ("solve" in message.html) == bool(fold)
 
 
-@pytest.mark.parametrize("right", [True, np.True_, torch.tensor(True)], ids=repr)
-def test_right_answer(right):
-    exercises = Exercises()
-    exercises.add("yes", lambda answer: right, "-", solve_penalty)
-    message = exercises.check("yes", 1)
-    assert repr(message) == "Correct."
-    assert "<summary>Solution</summary><pre>def solve_penalty():\n" in message.html
+def test_only_true_is_right():
+    exercise = add(lambda answer: answer)
+    for right in (np.True_, torch.tensor(True)):
+        assert repr(exercise.check("penalty", right)) == "Correct."
+    for wrong in (False, None, 1, "", np.ones(2)):
+        assert repr(exercise.check("penalty", wrong)).startswith("Not yet")
 
 
-@pytest.mark.parametrize("wrong", [False, None, 1, "", np.ones(2)], ids=repr)
-def test_only_true_is_right(wrong):
-    exercises = Exercises()
-    exercises.add("no", lambda answer: wrong, "-", solve_penalty)
-    assert repr(exercises.check("no", 1)).startswith("Not yet")
-
-
-def test_interrupting_a_check_interrupts(exercises):
+def test_dots_count_even_if_the_check_swallows_errors_but_an_interrupt_interrupts():
     def check(answer):
+        with contextlib.suppress(Exception):
+            return check_penalty(answer)
+
+    def interrupted():
         raise KeyboardInterrupt
 
-    exercises.add("long", check, "-", solve_penalty)
+    assert repr(add(check).check("penalty", lambda: ...)).startswith("Not attempted yet")
     with pytest.raises(KeyboardInterrupt):
-        exercises.check("long", 1)
+        add(check).check("penalty", interrupted)
 
 
-def test_self_test_names_the_broken_exercise(exercises):
-    exercises.self_test()
-    exercises.add("lenient", lambda answer: True, "-", solve_penalty)
-    with pytest.raises(AssertionError, match="'lenient'.*an answer of ... passes"):
-        exercises.self_test()
-    exercises.add("lenient", check_penalty, "-", lambda: 0.7)
-    with pytest.raises(AssertionError, match="'lenient'.*its own solution does not pass.*channels"):
-        exercises.self_test()
-
-
-def test_exercises_refuse_what_does_not_fit(exercises):
-    with pytest.raises(ValueError, match="key 'bug' has not been added; added so far: penalty"):
-        exercises.check("bug", 1)
-    with pytest.raises(TypeError, match="solution must be a function, got 0.5"):
-        exercises.add("x", check_penalty, "-", 0.5)
+def test_self_test_names_the_broken_exercise():
+    add().self_test()
+    with pytest.raises(AssertionError, match="'penalty'.*an answer of ... passes"):
+        add(lambda answer: True).self_test()
+    with pytest.raises(AssertionError, match="'penalty'.*its own solution does not pass.*channels"):
+        add(solution=lambda: 0.7).self_test()
+    with pytest.raises(ValueError, match=r"key 'bug' has not been added \(penalty so far\)"):
+        add().check("bug", 1)
