@@ -225,6 +225,28 @@ def linear_probe(features: Tensor, targets: Tensor) -> float:
     return ((flat @ weights).argmax(1) == targets).double().mean().item()
 
 
+def class_numbers(targets: Tensor, logits: Tensor) -> Tensor:
+    """Targets as people have them as int64 (examples,); -100, as in PyTorch, is no class and stays.
+
+    `targets` are class numbers, of any type, (examples,) or (examples, 1), or one-hot; `logits` are
+    (examples, classes).
+    """
+    given, (count, classes) = targets.double(), logits.shape
+    targets = given.flatten()
+    if given.numel() == logits.numel():
+        one_hot = given.reshape(logits.shape)
+        valid = (one_hot.sum(1) == 1) & (one_hot.amax(1) == 1)
+        targets = torch.where(valid, one_hot.argmax(1).double(), math.nan)
+    valid = (targets == -100) | torch.isin(targets, torch.arange(classes).to(targets))
+    if len(targets) != count or not valid.all():
+        raise ValueError(
+            f"targets must be a class from 0 to {classes - 1} for each of {count} examples, as a "
+            f"number or one-hot (-100: none), got {tuple(given.shape)}, {given.min():g} to "
+            f"{given.max():g}"
+        )
+    return targets.long()
+
+
 def adam_statistics(optimizer: torch.optim.Optimizer) -> dict[str, float]:
     """What Adam (or AdamW) did to the parameters in its last step, over all that it has moved.
 

@@ -17,6 +17,7 @@ import nbformat
 import pytest
 from execution import CELL_TIMEOUT, ROOT, environment, execute
 from jupyter_client.manager import start_new_kernel
+from stale import stale
 
 pytestmark = pytest.mark.slow
 
@@ -162,61 +163,50 @@ def test_run_all_twice_after_that_shows_what_is_committed(reader):
 
 # ---- an experiment that was edited: your own result, and the old band in grey
 
-LENGTHS = re.compile(r"\b(\w*STEPS|steps)( ?= ?)(\d{2,})\b(?!:)")
+LENGTHS = re.compile(r"(^\w*STEPS = |\bsteps=)(\d{2,})\b", re.MULTILINE)
 ALSO = {"02": ("128, 300, 0.02", "128, 30, 0.02")}  # BATCH, STEPS, RATE
 
 
-def shorter(path: Path) -> nbformat.NotebookNode:
-    """A notebook whose trainings take a tenth of the steps, and nothing else."""
+def shorter(path: Path, folder: Path) -> Path:
+    """A copy of a notebook whose trainings take a tenth of the steps, and nothing else."""
     page = nbformat.read(path, as_version=4)
     for cell in (cell for cell in page.cells if cell.cell_type == "code"):
         cell.source = cell.source.replace(*ALSO.get(path.stem[:2], ("", "")))
-        if "\ndef " in f"\n{cell.source}" or re.search(r"^\w*STEPS = ", cell.source, re.MULTILINE):
-            cell.source = LENGTHS.sub(
-                lambda m: f"{m[1]}{m[2]}{max(10, int(m[3]) // 10)}", cell.source
-            )
-    return page
+        cell.source = LENGTHS.sub(lambda m: f"{m[1]}{max(10, int(m[2]) // 10)}", cell.source)
+    nbformat.write(page, folder / path.name)
+    return folder / path.name
 
 
-def draws_live_runs(page: nbformat.NotebookNode) -> list[int]:
-    """The cells that show what comes of a sweep with live runs, directly or by other names."""
+def drawn(path: Path) -> list[int]:
+    """The cells that show what comes of an edited sweep with live runs, by whatever names."""
+    edited = {use.name for use in stale([path])}
     live, found = set(), []
-    for place, cell in enumerate(page.cells):
-        tree = ast.parse(cell.source) if cell.cell_type == "code" else ast.Module([], [])
-        for statement in tree.body:
-            names = {n.id for n in ast.walk(statement) if isinstance(n, ast.Name)}
-            calls = {
-                getattr(n.func, "id", "") for n in ast.walk(statement) if isinstance(n, ast.Call)
-            }
-            sweeps_live = "sweep" in calls and "live=False" not in ast.unparse(statement)
-            if isinstance(statement, ast.Assign | ast.FunctionDef | ast.For | ast.AugAssign):
-                if sweeps_live or names & live:
-                    bound = {
-                        n.id
-                        for n in ast.walk(statement)
-                        if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
-                    }
-                    live |= bound | {getattr(statement, "name", "")}
-        shown = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)}
-        if "show" in shown and "forest" not in shown and shown & live - {"figure", "axes", "ax"}:
-            found.append(place)
+    for place, cell in enumerate(nbformat.read(path, as_version=4).cells):
+        live -= {"figure", "axes", "ax"}  # a cell draws a figure and shows it
+        for statement in ast.parse(cell.source).body if cell.cell_type == "code" else ():
+            nodes = list(ast.walk(statement))
+            names = {node.id for node in nodes if isinstance(node, ast.Name)}
+            names -= {node.arg for node in nodes if isinstance(node, ast.arg)}
+            texts = {node.value for node in nodes if isinstance(node, ast.Constant)}
+            sweeps = "sweep" in names and texts & edited and False not in texts  # live=False
+            if names & live or sweeps:
+                targets = [n for one in getattr(statement, "targets", ()) for n in ast.walk(one)]
+                live |= {node.id for node in targets if isinstance(node, ast.Name)}
+                live |= {getattr(statement, "name", "figure")}
+            if isinstance(statement, ast.Expr) and "show" in names and "forest" not in names:
+                found += [place] if "figure" in live else []
     return found
 
 
 @pytest.mark.parametrize("path", EVERY, ids=lambda path: path.stem)
 def test_an_edited_experiment_gives_its_own_result_over_the_old_band(path, tmp_path):
-    page = shorter(path)
-    assert page != nbformat.read(path, as_version=4)
-    copy = tmp_path / path.name
-    nbformat.write(page, copy)
+    copy = shorter(path, tmp_path)
     run = execute(copy, environment("read"))
     assert [one for one in run.problems if not one.message.startswith("ClaimFailed")] == []
-    cells, bare = draws_live_runs(page), []
+    bare, cells = [], drawn(copy)
     for place in cells:
-        texts = [
-            str(output.get("data", {}).get("text/plain", ""))
-            for output in run.notebook.cells[place].outputs
-        ]
+        outputs = run.notebook.cells[place].outputs
+        texts = [str(output.get("data", {}).get("text/plain", "")) for output in outputs]
         if not any("in grey: the stored runs of the original" in text for text in texts):
-            bare.append(page.cells[place].source)
+            bare.append(run.notebook.cells[place].source)
     assert cells and not bare, "\n\n".join(bare)

@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from course_utils import measures
-from course_utils.measures import by_layer, sample_gradients
+from course_utils.measures import by_layer, class_numbers, sample_gradients
 from course_utils.models import initialise
 
 
@@ -412,3 +412,19 @@ def test_bad_input_is_named():
     for message, call in calls.items():
         with pytest.raises((TypeError, ValueError), match=message):
             call()
+
+
+@pytest.mark.parametrize(
+    "targets",
+    [[1, 0, -100], [[1], [0], [-100]], [1.0, 0.0, -100.0]],
+)
+def test_targets_are_class_numbers_as_people_have_them(targets):
+    found = class_numbers(torch.tensor(targets), torch.zeros(3, 2))
+    assert found.tolist() == [1, 0, -100] and found.dtype == torch.int64
+    assert class_numbers(torch.eye(3)[[2, 0]], torch.zeros(2, 3)).tolist() == [2, 0]
+
+
+@pytest.mark.parametrize("targets", [[0, 2], [0.5, 1], [[1, 1], [0, 1]], [0, 1, 1]])
+def test_targets_that_are_no_classes_are_refused(targets):
+    with pytest.raises(ValueError, match="targets must be a class from 0 to 1 for each of 2"):
+        class_numbers(torch.tensor(targets), torch.zeros(2, 2))

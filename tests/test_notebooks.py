@@ -26,7 +26,7 @@ def in_order() -> nbformat.NotebookNode:
     shown = [new_output("display_data", PICTURE, metadata=alt)]
     page.cells = [
         new_markdown_cell("# Title\n[next](02_next.ipynb#Part), [site](https://example.org/home/)"),
-        new_code_cell("import numpy as np\nfrom course_utils._environment import mode"),
+        new_code_cell("import numpy as np\nfrom course_utils.models import kernels"),
         new_code_cell("figure", outputs=shown),
         new_code_cell("lab()"),
         new_code_cell("report('01_page', [])"),
@@ -129,8 +129,8 @@ BREACHES = {
     "path": (code("open('/home/me/curves')"), "cell 3 holds an absolute path"),
     "path shown": (shows(stream("saved in C:\\Users")), "cell 3 holds an absolute path"),
     "import": (code("import seaborn"), "cell 3 imports seaborn, which Colab does not ship"),
-    "name": (code("from course_utils._environment import moods"), "cell 3 imports moods"),
-    "not ours": (code("from course_utils._environment import np"), "cell 3 imports np"),
+    "name": (code("from course_utils.models import moods"), "cell 3 imports moods"),
+    "not ours": (code("from course_utils.models import nn"), "cell 3 imports nn"),
     "module": (code("import course_utils.nothing"), "cell 3 imports course_utils.nothing"),
     "private": (code("from course_utils.models import _x"), "which is private"),
     "record": (put(4, source="report('02_next', [])"), "reports its claims as '02_next'"),

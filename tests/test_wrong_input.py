@@ -28,6 +28,7 @@ ELSEWHERE = {  # what gives them wrong input, or takes anything
     **{
         "trial": "see Trial",
         "on_shared_seeds": "see Claim",
+        "class_numbers": "tests/test_measures.py",
         "held_out_seed": "see volumes",
         "load": "tests/test_datasets.py",
     },
