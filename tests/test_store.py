@@ -220,3 +220,24 @@ def test_the_grid_behind_a_lab(folder, monkeypatch):
     other = stored_grid(edited, grid, "lab")
     assert other.attrs["origin"] == "original"
     assert store.matches(experiment, again) and not store.matches(edited, again)
+
+
+def test_a_run_that_is_nan_on_one_side_only_differs_from_the_stored_one(folder, monkeypatch):
+    make_data(monkeypatch)
+    stored = store.load("toy")
+    stored["value"][{"width": 0, "seed": 0}] = np.nan
+    stored.to_netcdf(store.store_path("toy"), engine="scipy")
+    assert sweep(experiment, GRID, name="toy", workers=1).attrs["difference"] == np.inf
+    assert stored_grid(experiment, GRID, "toy", seed=3)["value"][1] == stored["value"][1, 3]
+
+
+def test_what_cannot_be_compared_is_not_what_made_a_result(folder, monkeypatch):
+    make_data(monkeypatch)
+    generator = torch.Generator()
+
+    def drawing(width, seed):
+        return {"value": float(torch.rand(1, generator=generator))}
+
+    assert not store.matches(drawing, store.load("toy"))
+    (reason,) = store.differences(drawing, store.load("toy"))
+    assert "is a Generator, which cannot be compared" in reason
