@@ -215,6 +215,14 @@ def test_methods_closures_and_shadowed_builtins_count():
     assert both[0] != both[1], "two closures over one name"
     assert using(max) != using(min)
 
+    def defaulting(value):
+        def helper(x, *, by=value):
+            return x * by
+
+        return helper
+
+    assert using(defaulting(1)) != using(defaulting(2)), "a default that is given by name alone"
+
 
 def test_what_refers_to_itself_comes_to_an_end():
     def countdown(n):

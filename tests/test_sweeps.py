@@ -1,6 +1,7 @@
 """Sweeps: the same numbers for any number of workers, nothing finished is lost, clear errors."""
 
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -71,14 +72,25 @@ def test_the_result_is_labelled_and_divergence_is_in_it(alone):
     assert "12 runs trained here (seed 0-2)" in describe(alone)
 
 
-def test_isolation_leaves_no_trace():
+def test_isolation_seeds_all_generators_and_leaves_no_trace():
+    def drawn():
+        return torch.rand(1).item(), np.random.rand(), random.random()  # noqa: NPY002
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
-    with isolated(1):
-        assert torch.get_num_threads() == 1
-        torch.rand(10)
-    assert torch.equal(torch.rand(3), expected)
+    try:
+        inside = []
+        for _ in range(2):
+            with isolated(1):
+                assert torch.get_num_threads() == 1
+                inside.append(drawn())
+        assert inside[0] == inside[1] and len(set(inside[0])) == 3
+        assert torch.equal(torch.rand(3), expected) and torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(threads)
 
 
 def test_a_failed_run_does_not_take_the_others_with_it():
