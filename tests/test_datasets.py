@@ -241,3 +241,9 @@ datasets.FakeData(size=1, image_size=(3, 8, 8), transform=transforms.ToTensor())
 @pytest.mark.parametrize("code", [USE, TRAP + USE], ids=["matches", "does not"])
 def test_torchvision_works_beside_a_torch_that(code):
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, timeout=120)
+
+
+def test_no_test_set_is_another_ones_training_set():
+    seeds = range(20_000)
+    held_out = {held_out_seed(seed) for seed in seeds}
+    assert len(held_out) == len(seeds) and not held_out & set(seeds)
