@@ -247,3 +247,10 @@ def test_no_test_set_is_another_ones_training_set():
     seeds = range(20_000)
     held_out = {held_out_seed(seed) for seed in seeds}
     assert len(held_out) == len(seeds) and not held_out & set(seeds)
+
+
+def test_an_epoch_has_every_whole_batch():
+    pair = torch.arange(8.0)[:, None], torch.arange(8)
+    seen = [targets for _, targets in batches(pair, 4, 4, 0)]
+    for epoch in (seen[:2], seen[2:]):
+        assert sorted(torch.cat(epoch).tolist()) == list(range(8))
