@@ -84,6 +84,7 @@ def test_isolation_seeds_all_generators_and_leaves_no_trace():
     try:
         inside = []
         for _ in range(2):
+            np.random.rand(), random.random()  # noqa: NPY002  other cells have run in between
             with isolated(1):
                 assert torch.get_num_threads() == 1
                 inside.append(drawn())
