@@ -169,21 +169,6 @@ def _drawn(runs: xr.Dataset, values: str | Values, axes: int) -> tuple[xr.DataAr
     return drawn, others
 
 
-def mark_divergence(
-    ax: Axes, run: xr.Dataset, variable: str, factor: float = 1.0, colour: str = COLOURS[1]
-) -> None:
-    """Mark where a single run diverged: a cross after its last finite loss, and the step."""
-    _arguments.instance("ax", ax, Axes, "matplotlib Axes")
-    _arguments.one_of("variable", variable, list(run.data_vars))
-    step = int(run["diverged_at"]) if np.isfinite(run.get("diverged_at", np.nan)) else -1
-    if step < 0:
-        return
-    last = float(run[variable].dropna("step")[-1]) if step else 0.5 * sum(ax.get_ylim())
-    ax.plot([step * factor], [last], "x", color=colour, markersize=9, markeredgewidth=2)
-    ax.annotate(f"diverged at step {step}", (step * factor, last), (6, 4), color=colour,
-                textcoords="offset points", fontsize=8)  # fmt: skip
-
-
 def smoothed(values: xr.DataArray, steps: int) -> xr.DataArray:
     """Trailing mean of `steps` steps, of fewer at the beginning; NaN where `values` are.
 

@@ -73,12 +73,6 @@ def test_what_has_too_many_dimensions_is_named():
 def test_a_mean_is_of_the_last_steps_and_does_not_outlive_its_run():
     means = figures.smoothed(xr.DataArray([3.0, 1.0, 2.0, 6.0, np.nan], dims="step"), 3)
     np.testing.assert_array_equal(means, [3, 2, 2, 3, np.nan])
-    _, (ax,) = new_figure()
-    figures.mark_divergence(ax, runs().isel(seed=2), "data_loss", factor=10)
-    assert ax.texts[0].get_text() == "diverged at step 6"
-    assert ax.get_lines()[0].get_xydata().tolist() == [[60, 6]] and ax.texts[0].xy[0] == 60
-    figures.mark_divergence(ax, runs().isel(seed=0), "data_loss")
-    assert len(ax.texts) == 1
 
 
 @pytest.mark.parametrize(

@@ -88,8 +88,6 @@ TABLE: list[tuple[Callable, dict[str, Any], dict[str, Any]]] = [
     (figures.show, {"figure": Figure(), "alt": "Axes."}, {"figure": None, "alt": ""}),
     (figures.band, {"ax": AX, "runs": runs(), "values": "data_loss"},
      {"ax": Figure(), "runs": [1.0], "values": "loss"}),
-    (figures.mark_divergence, {"ax": AX, "run": runs(), "variable": "data_loss"},
-     {"ax": Figure(), "variable": "loss"}),
     (figures.smoothed, {"values": runs()["data_loss"], "steps": 2}, {"steps": 0}),
     (figures.forest, {"claims": [CLAIM]}, {"claims": 3}),
     (Exercises.add, {"self": Exercises(), "key": "one", "hint": "Count.",
