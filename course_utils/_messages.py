@@ -24,6 +24,7 @@ def message(*lines: str) -> Message:
     return Message("\n".join(kept), "".join(f"<div>{escape(line)}</div>" for line in kept))
 
 
-def spoken(text: str) -> str:
+def spoken(text: str | Message) -> str:
     """`text` as HTML that a screen reader reads out when it changes."""
-    return f'<span role="status" aria-live="polite">{escape(text)}</span>'
+    html = text._repr_html_() if isinstance(text, Message) else escape(text)
+    return f'<div role="status" aria-live="polite">{html}</div>'

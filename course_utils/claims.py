@@ -39,6 +39,8 @@ class Claim:
         One number per seed, with the dimension `seed`. NaN counts as not holding.
     above, below
         The bound: exactly one of the two.
+    unit
+        Of the values, as in "nats".
     """
 
     id: str
@@ -46,6 +48,7 @@ class Claim:
     values: xr.DataArray
     above: float | None = None
     below: float | None = None
+    unit: str = ""
 
     def __post_init__(self) -> None:
         _arguments.text("id", self.id)
@@ -60,6 +63,10 @@ class Claim:
     @property
     def bound(self) -> float:
         return self.below if self.above is None else self.above
+
+    @property
+    def bound_in_words(self) -> str:
+        return f"{'above' if self.below is None else 'below'} {self.bound:g}"
 
     @property
     def margins(self) -> xr.DataArray:
@@ -78,14 +85,28 @@ class Claim:
     def line(self) -> str:
         """The verdict as stable text: no measured number in it, and no count of seeds."""
         verdict = "HOLDS" if self.held else "FAILS"
-        direction = "above" if self.below is None else "below"
-        return f"{verdict}  {self.id}: {self.sentence} [{direction} {self.bound:g}]"
+        return f"{verdict}  {self.id}: {self.sentence} [{self.bound_in_words}]"
 
 
 def on_shared_seeds(claims: Sequence[Claim]) -> list[Claim]:
     """The claims on the seeds that all of them have: an edited experiment has fewer than others."""
     values = xr.align(*(claim.values for claim in claims), join="inner")
     return [replace(claim, values=kept) for claim, kept in zip(claims, values, strict=True)]
+
+
+def claim_table(claims: Sequence[Claim]) -> pd.DataFrame:
+    """Each claim with what was measured (median and range over the seeds), and its bound."""
+    rows = [
+        {
+            "claim": claim.sentence,
+            "measured": f"{measured(claim.values)} {claim.unit}".strip(),
+            "bound": claim.bound_in_words,
+            "holds on": f"{claim.seeds_held} of {claim.values.size} seeds",
+            "id": claim.id,
+        }
+        for claim in _arguments.list_of("claims", claims, "Claims", Claim)
+    ]
+    return pd.DataFrame(rows)
 
 
 def report(notebook: str, claims: Sequence[Claim]) -> None:
@@ -149,7 +170,8 @@ class Trial:
     Parameters
     ----------
     effect
-        One number per seed, with the dimension `seed`, in the unit that `control` names.
+        What came out, as a sentence with its numbers and their units; or one number per seed, in
+        the unit that `control` names.
     verdict
         "supported", "partly" or "refuted".
     evidence
@@ -159,27 +181,34 @@ class Trial:
 
     explanation: str
     control: str
-    effect: xr.DataArray
+    effect: str | xr.DataArray
     verdict: str
     evidence: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         _arguments.text("explanation", self.explanation)
         _arguments.text("control", self.control)
-        _check_per_seed("effect", self.effect)
+        if not isinstance(self.effect, str):
+            _check_per_seed("effect", self.effect)
         _arguments.list_of("evidence", self.evidence, "ids of claims", str)
         _arguments.one_of("verdict", self.verdict, VERDICTS)
 
+    @property
+    def outcome(self) -> str:
+        if isinstance(self.effect, str):
+            return self.effect
+        return f"{measured(self.effect, digits=2, sign=True)}, {self.effect.size} seeds"
+
 
 def trial(
-    explanation: str, control: str, effect: xr.DataArray, verdict: str, *evidence: str
+    explanation: str, control: str, effect: str | xr.DataArray, verdict: str, *evidence: str
 ) -> Trial:
     """A `Trial` that names its claims in a row."""
     return Trial(explanation, control, effect, verdict, evidence)
 
 
 def verdict_table(trials: Sequence[Trial], claims: Sequence[Claim]) -> pd.DataFrame:
-    """Explanations with control, effect (median and range over the seeds) and verdict.
+    """Explanations with what was done, what came out, and the verdict.
 
     A verdict whose claims do not all hold in this run is withdrawn.
     """
@@ -193,9 +222,8 @@ def verdict_table(trials: Sequence[Trial], claims: Sequence[Claim]) -> pd.DataFr
         rows.append(
             {
                 "explanation": one.explanation,
-                "control": one.control,
-                "effect": measured(one.effect, digits=2, sign=True),
-                "seeds": one.effect.size,
+                "what was done": one.control,
+                "what came out": one.outcome,
                 "verdict": one.verdict if held else f"{one.verdict}? NOT CONFIRMED IN THIS RUN",
                 "rests on": ", ".join(one.evidence) or "measured, no claim",
             }

@@ -1,4 +1,4 @@
-"""The house style of figures: colour-blind safe, opaque, bands over seeds, alternative text.
+"""The house style of figures and tables: colour-blind safe, opaque, bands over seeds, alternative text.
 
 Figures are plain ``matplotlib.figure.Figure`` objects: nothing is registered with pyplot, so
 nothing leaks and no global setting changes.
@@ -6,10 +6,11 @@ nothing leaks and no global setting changes.
 
 import base64
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.display import display
@@ -18,13 +19,14 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from course_utils import _arguments
-from course_utils.claims import Claim
+from course_utils._messages import Message
 
 # Okabe & Ito (2008), "Color universal design", without the yellow that vanishes on white.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 GHOST = "#8a8a8a"  # what is there for comparison only
 DPI = 100
 ORIGINAL = "original"  # the matplotlib gid of what shows the stored runs of another experiment
+TO_THE_LEFT = '<td style="text-align: left">'  # notebooks align to the right, as numbers want it
 Values = Callable[[xr.Dataset], xr.DataArray]
 
 
@@ -65,10 +67,11 @@ def png(figure: Figure) -> bytes:
     return packed.getvalue()
 
 
-def show(figure: Figure, alt: str) -> None:
+def show(figure: Figure, alt: str, caption: str = "") -> None:
     """Display `figure` with a text for those who cannot see it; in a script print that text alone.
 
-    Where an edited experiment is drawn before its original, a line under the figure says so.
+    `caption`, in small print under the figure, says what a line, a band or a mark is. Where an
+    edited experiment is drawn before its original, it says that as well.
     """
     _arguments.text("alt", alt)
     _arguments.instance("figure", figure, Figure, "a matplotlib Figure")
@@ -77,8 +80,10 @@ def show(figure: Figure, alt: str) -> None:
         return
     if figure.findobj(lambda artist: artist.get_gid() == ORIGINAL):
         note = "in grey: the stored runs of the original experiment; in colour: yours"
-        figure.supxlabel(note, fontsize=9, color="#5a5a5a")
+        caption = f"{caption}\n{note}" if caption else note
         alt = f"{alt} ({note})"
+    if caption:
+        figure.supxlabel(caption, fontsize=9, color="#5a5a5a")
     data = {"image/png": base64.b64encode(png(figure)).decode(), "text/plain": f"Figure: {alt}"}
     display(data, raw=True, metadata={"image/png": {"alt": alt}})
 
@@ -142,6 +147,26 @@ def points(
     ax.plot(spread, drawn, marker, color=colour, alpha=0.8, label=label)
 
 
+def label_ends(ax: Axes) -> None:
+    """Write the label of each line at its right end, in its colour, instead of a legend.
+
+    The limits of `ax` must be set before. Labels keep apart by the height of a line of text.
+    """
+    _arguments.instance("ax", ax, Axes, "matplotlib Axes")
+    lines = [line for line in ax.get_lines() if not line.get_label().startswith("_")]
+    ends, height = [], 11 / 72 / (ax.get_position().height * ax.figure.get_figheight())
+    for line in lines:
+        finite = np.flatnonzero(np.isfinite(line.get_ydata()))
+        point = (0, line.get_ydata()[finite[-1]]) if finite.size else (0, ax.get_ylim()[0])
+        ends.append(ax.transAxes.inverted().transform(ax.transData.transform(point))[1])
+    last = -np.inf
+    for index in np.argsort(ends):
+        last = max(min(ends[index], 1.0), last + 1.2 * height)
+        colour = lines[index].get_color()
+        place = {"xycoords": "axes fraction", "va": "center", "annotation_clip": False}
+        ax.annotate(lines[index].get_label(), (1.01, last), color=colour, fontsize=10, **place)
+
+
 def original_of(runs: xr.Dataset) -> xr.Dataset | None:
     """The stored runs of the original experiment, if `runs` come from an edited one, else None."""
     _arguments.instance("runs", runs, xr.Dataset, "a Dataset, as sweep returns it")
@@ -178,28 +203,10 @@ def smoothed(values: xr.DataArray, steps: int) -> xr.DataArray:
     return values.rolling(step=steps, min_periods=1).mean().where(values.notnull())
 
 
-def forest(claims: Sequence[Claim]) -> Figure:
-    """Forest plot: for each claim how far every seed lies from the bound.
-
-    Each row is scaled by its own largest distance, because claims have different units; right of
-    the line the bound holds.
-    """
-    claims = _arguments.list_of("claims", claims, "Claims", Claim)
-    figure, (ax,) = new_figure(width=9, height=0.9 + 0.34 * len(claims))
-    ax.axvspan(-1.1, 0, color=COLOURS[1], alpha=0.08, linewidth=0)
-    ax.axvline(0, color="black", linewidth=1)
-    for row, claim in enumerate(claims):
-        margins = claim.margins.dropna("seed").values
-        scale = np.abs(margins[np.isfinite(margins)]).max(initial=0) or 1.0
-        colour = COLOURS[0] if claim.held else COLOURS[1]
-        at = np.clip(margins / scale, -1.1, 1.1)  # what is infinite, on the frame
-        ax.plot(at, np.full(at.size, row), "o", color=colour, alpha=0.6)
-        worst = f"{margins.min():.2g}" if margins.size else "none is a number"
-        missing = f", {lost} missing" if (lost := claim.values.size - margins.size) else ""
-        ax.text(1.15, row, f"smallest margin {worst}{missing}", va="center", fontsize=8)
-    ax.set_yticks(range(len(claims)), [claim.id for claim in claims])
-    ax.set(xlim=(-1.1, 1.1), ylim=(len(claims) - 0.5, -0.5))
-    ax.set_xlabel(
-        "distance from the bound, in units of the claim's largest (right: the bound holds)"
-    )
-    return figure
+def table(frame: pd.DataFrame) -> Message:
+    """A table of sentences for the reader: on the left, and nothing cut off."""
+    _arguments.instance("frame", frame, pd.DataFrame, "a DataFrame")
+    frame = frame.reset_index() if frame.index.name else frame
+    with pd.option_context("display.max_colwidth", None, "display.width", None):
+        html = frame.to_html(index=False, border=0, justify="left")
+        return Message(frame.to_string(index=False), html.replace("<td>", TO_THE_LEFT))

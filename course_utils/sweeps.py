@@ -152,6 +152,11 @@ def stored_grid(
     return runs.assign_attrs(original.attrs, settings=list(grid), origin=origin)
 
 
+def stored(name: str) -> xr.Dataset | None:
+    """The stored result `name` as it was made, whatever the experiment is now; None if missing."""
+    return _stored_runs.stored(name)
+
+
 def join(parts: Sequence[xr.Dataset], dim: str) -> xr.Dataset:
     """Sweeps over different values of the setting `dim` as one, on the seeds that all of them have.
 
@@ -174,10 +179,21 @@ def _joined(parts: Sequence[xr.Dataset], dim: str) -> xr.Dataset:
     return xr.concat(same, dim, combine_attrs="drop", **options)
 
 
-def describe(runs: xr.Dataset) -> str:
-    """What a sweep trained here, what it took from the store, and whether the two agree."""
-    if not isinstance(runs, xr.Dataset) or "cpu_seconds" not in runs.attrs:
-        raise TypeError(f"runs must be what sweep returns, got a {type(runs).__name__}")
+def describe(*sweeps: xr.Dataset) -> str:
+    """What sweeps trained here and took from the store, a line each, and whether the two agree."""
+    for runs in sweeps:
+        if not isinstance(runs, xr.Dataset) or "cpu_seconds" not in runs.attrs:
+            raise TypeError(f"runs must be what sweep returns, got a {type(runs).__name__}")
+    lines = [" ".join([*_counted(runs), *_edited(runs)]) for runs in sweeps]
+    if len(sweeps) == 1:
+        return " ".join([*lines, *_agreement(sweeps)])
+    names = [runs.attrs["name"] for runs in sweeps]
+    lines = [f"{name}: {line}" for name, line in zip(names, lines, strict=True)]
+    return "\n".join([*lines, *_agreement(sweeps)])
+
+
+def _counted(runs: xr.Dataset) -> list[str]:
+    """Sentences on how many runs were trained here, are missing, and come from the store."""
     seeds, stored = runs["seed"].values, runs["stored"].values
     here, missing, cost = (runs.attrs[key] for key in ("runs", "missing", "cpu_seconds"))
     partly = runs.attrs["partly_stored"]
@@ -192,34 +208,41 @@ def describe(runs: xr.Dataset) -> str:
         come = "Seeds {} come" if stored.sum() > 1 else "Seed {} comes"
         but = ", but for settings that it lacks" if partly else ""
         text.append(f"{come.format(_listed(seeds[stored]))} from the store{but}.")
-    return " ".join([*text, *_compared(runs)])
+    return text
 
 
-def _compared(runs: xr.Dataset) -> list[str]:
-    """Sentences on how what was trained here compares with what is stored."""
-    difference, torch_then, seeds = runs.attrs["difference"], runs.attrs["torch"], runs["seed"]
+def _edited(runs: xr.Dataset) -> list[str]:
+    """Sentences on an experiment that is not the stored one."""
+    if not runs.attrs["changed"]:
+        return []
+    text = [
+        f"This is not the experiment that made the stored results (it differs in "
+        f"{', '.join(runs.attrs['changed'])}), so they are not used; any grey band shows the "
+        f"original."
+    ]
+    here, everything = runs.attrs["runs"], len(seeds_from_environment())
+    if len(runs["seed"]) < everything:
+        cores = max(1, min(joblib.cpu_count(), everything * here))
+        whole = everything * runs.attrs["cpu_seconds"] / cores
+        text.append(f"All seeds of yours would take about {whole:.0f} s: add full=True.")
+    return text
+
+
+def _agreement(sweeps: Sequence[xr.Dataset]) -> list[str]:
+    """Sentences on how what was trained here agrees with the same runs in the store."""
+    alike = [runs.attrs["difference"] for runs in sweeps if not runs.attrs["changed"]]
+    difference = max((one for one in alike if not math.isnan(one)), default=math.nan)
     text = []
-    if runs.attrs["changed"]:
-        text.append(
-            f"This is not the experiment that made the stored results (it differs in "
-            f"{', '.join(runs.attrs['changed'])}), so they are not used; any grey band shows the "
-            f"original."
-        )
-        here, everything = runs.attrs["runs"], len(seeds_from_environment())
-        if len(seeds) < everything:
-            cores = max(1, min(joblib.cpu_count(), everything * here))
-            whole = everything * runs.attrs["cpu_seconds"] / cores
-            text.append(f"All seeds of yours would take about {whole:.0f} s: add full=True.")
-    elif difference == 0:
+    if difference == 0:
         text.append("What was trained here equals the stored runs, bit for bit.")
     elif not math.isnan(difference):
         text.append(
             f"What was trained here follows the stored runs to within {difference:.1g}: another "
             f"processor or version rounds differently. The claims allow for it."
         )
-    if torch_then and torch_then not in _torches_named:
-        _torches_named.add(torch_then)
-        text.append(f"(They were made with torch {torch_then}; this is {torch.__version__}.)")
+    for then in {runs.attrs["torch"] for runs in sweeps} - {"", *_torches_named}:
+        _torches_named.add(then)
+        text.append(f"(They were made with torch {then}; this is {torch.__version__}.)")
     return text
 
 
