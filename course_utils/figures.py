@@ -1,4 +1,4 @@
-"""The house style of figures and tables: colour-blind safe, opaque, bands over seeds, alternative text.
+"""The house style of figures and tables: colour-blind safe, bands over seeds, alternative text.
 
 Figures are plain ``matplotlib.figure.Figure`` objects: nothing is registered with pyplot, so
 nothing leaks and no global setting changes.
