@@ -6,7 +6,8 @@ nothing leaks and no global setting changes.
 
 import base64
 import io
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -93,6 +94,8 @@ def band(
     runs: xr.Dataset,
     values: str | Values,
     *,
+    at: Mapping[str, Any] | None = None,
+    mean_of: int = 1,
     colour: str = COLOURS[0],
     label: str | None = None,
     linestyle: str = "-",
@@ -109,11 +112,15 @@ def band(
     values
         Name of a variable, or a function of `runs` that returns what to draw: an array over `seed`
         and one more dimension, the horizontal axis.
+    at
+        Settings at which they are drawn, as ``{"width": 4}``.
+    mean_of
+        Steps in the trailing mean that is drawn.
     per_step
         Units of the horizontal axis in one step of that dimension.
     """
     _arguments.instance("ax", ax, Axes, "matplotlib Axes")
-    drawn, others = _drawn(runs, values, axes=1)
+    drawn, others = _drawn(runs, values, axes=1, at=at, mean_of=mean_of)
     line, style = drawn.isel(seed=0), {"color": GHOST, "gid": ORIGINAL}
     if original_of(runs) is None:
         others, style = drawn, {"color": colour}
@@ -122,6 +129,28 @@ def band(
         low, high = others.min("seed"), others.max("seed")
         ax.fill_between(others[over] * per_step, low, high, alpha=0.25, linewidth=0, **style)
     ax.plot(line[over] * per_step, line, linestyle, color=colour, label=label)
+
+
+def bands(
+    ax: Axes,
+    runs: xr.Dataset,
+    values: str | Values,
+    over: str,
+    *,
+    at: Mapping[str, Any] | None = None,
+    mean_of: int = 1,
+    label: str = "{}",
+) -> None:
+    """A `band` for each value of the setting `over`, with its `label` at its right end.
+
+    The limits of `ax` must be set before.
+    """
+    _arguments.one_of("over", over, list(runs.dims))
+    for value, colour in zip(runs[over].values, itertools.cycle(COLOURS), strict=False):
+        here = {**(at or {}), over: value}
+        look = {"colour": colour, "label": label.format(value)}
+        band(ax, runs, values, at=here, mean_of=mean_of, **look)
+    label_ends(ax)
 
 
 def points(
@@ -173,7 +202,13 @@ def original_of(runs: xr.Dataset) -> xr.Dataset | None:
     return runs.attrs.get("original")
 
 
-def _drawn(runs: xr.Dataset, values: str | Values, axes: int) -> tuple[xr.DataArray, ...]:
+def _drawn(
+    runs: xr.Dataset,
+    values: str | Values,
+    axes: int,
+    at: Mapping[str, Any] | None = None,
+    mean_of: int = 1,
+) -> tuple[xr.DataArray, ...]:
     """What to draw of `runs`, over `seed` and more `axes`, and the same of their original.
 
     The latter is None if there is no original, or if that lacks what an edit has added.
@@ -181,7 +216,11 @@ def _drawn(runs: xr.Dataset, values: str | Values, axes: int) -> tuple[xr.DataAr
     _arguments.instance("runs", runs, xr.Dataset, "a Dataset, as sweep returns it")
     if not callable(values):
         _arguments.one_of("values", values, list(runs.data_vars))
-    take = values if callable(values) else lambda data: data[values]
+
+    def take(data: xr.Dataset) -> xr.DataArray:
+        found = (values(data) if callable(values) else data[values]).sel(at or {})
+        return found if mean_of == 1 else smoothed(found, mean_of)
+
     original, drawn = original_of(runs), take(runs)
     try:
         others = None if original is None else take(original)

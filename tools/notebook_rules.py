@@ -76,18 +76,12 @@ def outputs(notebook: NotebookNode, path: Path) -> Iterator[str]:
         if output.get("name") == "stderr":
             yield f"cell {number} writes to stderr: {output.text.strip()[:80]}"
         if any("widget-view" in kind for kind in output.get("data", {})):
-            yield f"cell {number} shows a widget; tag it 'widget'"
+            yield f"cell {number} saves a widget; `make notebooks` removes it"
 
 
 def counts(notebook: NotebookNode, path: Path) -> Iterator[str]:
-    """Run from top to bottom: 1, 2, 3, ...; the cells of widgets not at all."""
-    expected = 0
-    for number, cell in _code(notebook):
-        if "widget" in _tags(cell):
-            if cell.execution_count is not None or cell.outputs:
-                yield f"cell {number} is tagged 'widget' and not cleared"
-            continue
-        expected += 1
+    """Run from top to bottom: 1, 2, 3, ..."""
+    for expected, (number, cell) in enumerate(_code(notebook), start=1):
         if cell.execution_count != expected:
             yield f"cell {number} has execution count {cell.execution_count}, not {expected}"
 

@@ -100,8 +100,7 @@ COMMANDS = {"course": course, "data": data, "refresh": refresh}
 def clean(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     """What is committed of an executed notebook: nothing that differs from run to run.
 
-    Cells tagged "widget" are emptied (a saved widget shows an error on the web, and nbval would
-    compare it), the others are numbered 1, 2, 3, ... and keep their outputs.
+    Of a widget only its text and picture stay: a saved widget shows an error on the web.
     """
     notebook.metadata.pop("widgets", None)
     notebook.metadata.get("language_info", {}).pop("version", None)
@@ -115,13 +114,13 @@ def clean(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
         cell.metadata.pop("execution", None)
         if cell.cell_type != "code":
             continue
-        if "widget" in cell.metadata.get("tags", []) or not cell.source.strip():
-            cell.outputs, cell.execution_count = [], None
+        if not cell.source.strip():
             continue
         count += 1
         cell.execution_count = count
         for output in cell.outputs:
             output.pop("transient", None)
+            output.get("data", {}).pop(WIDGET_VIEW, None)
             if output.output_type == "execute_result":
                 output.execution_count = count
     return notebook
