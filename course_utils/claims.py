@@ -82,6 +82,10 @@ class Claim:
         """Whether the bound holds on more than half of the seeds: three of five."""
         return 2 * self.seeds_held > self.values.size
 
+    def result(self) -> str:
+        """The sentence with what was measured, as in "it rises: 0.4 [0.3, 0.5] nats"."""
+        return f"{self.sentence}: {measured(self.values, digits=2)} {self.unit}".strip()
+
     def line(self) -> str:
         """The verdict as stable text: no measured number in it, and no count of seeds."""
         verdict = "HOLDS" if self.held else "FAILS"
@@ -99,7 +103,7 @@ def claim_table(claims: Sequence[Claim]) -> pd.DataFrame:
     rows = [
         {
             "claim": claim.sentence,
-            "measured": f"{measured(claim.values)} {claim.unit}".strip(),
+            "measured": f"{measured(claim.values, digits=2)} {claim.unit}".strip(),
             "bound": claim.bound_in_words,
             "holds on": f"{claim.seeds_held} of {claim.values.size} seeds",
             "id": claim.id,
@@ -170,8 +174,8 @@ class Trial:
     Parameters
     ----------
     effect
-        What came out, as a sentence with its numbers and their units; or one number per seed, in
-        the unit that `control` names.
+        What came out, as a sentence, or one number per seed, in the unit that `control` names. What
+        the claims say is added to it.
     verdict
         "supported", "partly" or "refuted".
     evidence
@@ -193,11 +197,11 @@ class Trial:
         _arguments.list_of("evidence", self.evidence, "ids of claims", str)
         _arguments.one_of("verdict", self.verdict, VERDICTS)
 
-    @property
-    def outcome(self) -> str:
-        if isinstance(self.effect, str):
-            return self.effect
-        return f"{measured(self.effect, digits=2, sign=True)}, {self.effect.size} seeds"
+    def outcome(self, claims: Sequence[Claim]) -> str:
+        """What came out, in words: the effect, or what the claims of the evidence measured."""
+        if not isinstance(self.effect, str):
+            return f"{measured(self.effect, digits=2, sign=True)}, {self.effect.size} seeds"
+        return "; ".join(filter(None, [self.effect, *(claim.result() for claim in claims)]))
 
 
 def trial(
@@ -218,12 +222,13 @@ def verdict_table(trials: Sequence[Trial], claims: Sequence[Claim]) -> pd.DataFr
     for one in trials:
         if unknown := set(one.evidence) - set(known):
             raise ValueError(f"trial {one.explanation!r} rests on unknown claims: {unknown}")
-        held = all(known[id].held for id in one.evidence)
+        evidence = [known[id] for id in one.evidence]
+        held = all(claim.held for claim in evidence)
         rows.append(
             {
                 "explanation": one.explanation,
                 "what was done": one.control,
-                "what came out": one.outcome,
+                "what came out": one.outcome(evidence),
                 "verdict": one.verdict if held else f"{one.verdict}? NOT CONFIRMED IN THIS RUN",
                 "rests on": ", ".join(one.evidence) or "measured, no claim",
             }
