@@ -226,10 +226,11 @@ def _drawn(
         others = None if original is None else take(original)
     except (KeyError, ValueError):  # a setting or a value that the edit added
         others = None
-    for found in (drawn, others):
-        if found is not None and ("seed" not in found.dims or found.ndim != 1 + axes):
-            more = "one more dimension" if axes else "nothing else"
-            raise ValueError(f"values must be over 'seed' and {more}, got {found.dims}")
+    if "seed" not in drawn.dims or drawn.ndim != 1 + axes:
+        more = "one more dimension" if axes else "nothing else"
+        raise ValueError(f"values must be over 'seed' and {more}, got {drawn.dims}")
+    if others is not None and set(others.dims) != set(drawn.dims):
+        others = None  # the edit took a setting away
     return drawn, others
 
 
