@@ -7,7 +7,7 @@ nothing leaks and no global setting changes.
 import base64
 import io
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -140,13 +140,14 @@ def bands(
     at: Mapping[str, Any] | None = None,
     mean_of: int = 1,
     label: str = "{}",
+    colours: Sequence[str] = COLOURS,
 ) -> None:
     """A `band` for each value of the setting `over`, with its `label` at its right end.
 
     The limits of `ax` must be set before.
     """
     _arguments.one_of("over", over, list(runs.dims))
-    for value, colour in zip(runs[over].values, itertools.cycle(COLOURS), strict=False):
+    for value, colour in zip(runs[over].values, itertools.cycle(colours), strict=False):
         here = {**(at or {}), over: value}
         look = {"colour": colour, "label": label.format(value)}
         band(ax, runs, values, at=here, mean_of=mean_of, **look)
@@ -243,7 +244,7 @@ def smoothed(values: xr.DataArray, steps: int) -> xr.DataArray:
     return values.rolling(step=steps, min_periods=1).mean().where(values.notnull())
 
 
-def table(frame: pd.DataFrame) -> Message:
+def readable(frame: pd.DataFrame) -> Message:
     """A table of sentences for the reader: on the left, and nothing cut off."""
     _arguments.instance("frame", frame, pd.DataFrame, "a DataFrame")
     frame = frame.reset_index() if frame.index.name else frame
