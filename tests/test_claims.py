@@ -10,6 +10,7 @@ from course_utils.claims import (
     Claim,
     ClaimFailed,
     Trial,
+    claim_table,
     measured,
     on_shared_seeds,
     report,
@@ -88,9 +89,27 @@ def test_a_verdict_is_withdrawn_unless_all_of_its_claims_hold():
     withdrawn = "partly? NOT CONFIRMED IN THIS RUN"
     assert table["verdict"].tolist() == ["partly", withdrawn, "partly"]
     assert table["rests on"].tolist() == ["up", "up, down", "measured, no claim"]
-    assert table["effect"].iloc[0] == "+0.4 [+0.3, +0.5]" and table["seeds"].iloc[0] == 3
+    assert table["what came out"].iloc[0] == "+0.4 [+0.3, +0.5], 3 seeds"
     with pytest.raises(ValueError, match="'it grows' rests on unknown claims: {'down'}"):
         verdict_table(trials, [HOLDS])
+
+
+def test_what_came_out_is_told_by_the_claims_of_the_evidence():
+    share = Claim("share", "a share", per_seed(0.91, 0.95, NAN), above=0.5)
+    nats = Claim("up", "it rises", HOLDS.values, above=0.2, unit="nats")
+    told = [trial("e", "c", "so it was", "partly", "up", "share"), trial("e", "c", "", "partly")]
+    came_out = verdict_table(told, [nats, share])["what came out"].tolist()
+    missing = "a share: 0.93 [0.91, 0.95] (1 of 3 missing)"
+    assert came_out == [f"so it was; it rises: 0.4 [0.3, 0.5] nats; {missing}", ""]
+    first, second = claim_table([nats, share]).to_dict("records")
+    assert first == {
+        "claim": "it rises",
+        "measured": "0.4 [0.3, 0.5] nats",
+        "bound": "above 0.2",
+        "holds on": "3 of 3 seeds",
+        "id": "up",
+    }
+    assert second["holds on"] == "2 of 3 seeds"
 
 
 @pytest.mark.parametrize(

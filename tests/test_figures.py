@@ -2,17 +2,28 @@
 
 import base64
 import io
+from itertools import combinations
 
 import matplotlib.image as mpimg
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 from matplotlib.colors import to_hex, to_rgb
 
 from course_utils import figures
-from course_utils.claims import Claim
-from course_utils.figures import COLOURS, GHOST, band, forest, new_figure, points, show
+from course_utils.figures import (
+    COLOURS,
+    GHOST,
+    band,
+    bands,
+    label_ends,
+    new_figure,
+    points,
+    readable,
+    show,
+)
 
 
 def runs(more=0.0, original=None) -> xr.Dataset:
@@ -62,6 +73,13 @@ def test_what_an_edit_has_added_has_no_band_and_no_note(monkeypatch):
     assert not ax.figure.get_supxlabel()
 
 
+def test_where_an_edit_took_a_setting_away_there_is_no_band():
+    _, (ax,) = new_figure()
+    wider = runs(100).expand_dims(width=[4, 8])
+    band(ax, runs(original=wider).isel(seed=[0]), "data_loss")
+    assert not ax.collections and len(ax.get_lines()) == 1
+
+
 def test_what_has_too_many_dimensions_is_named():
     _, (ax,) = new_figure()
     with pytest.raises(ValueError, match="over 'seed' and one more dimension"):
@@ -75,28 +93,47 @@ def test_a_mean_is_of_the_last_steps_and_does_not_outlive_its_run():
     np.testing.assert_array_equal(means, [3, 2, 2, 3, np.nan])
 
 
-@pytest.mark.parametrize(
-    ("values", "drawn", "text"),
-    [
-        ([0.3, 0.4, 0.1], [0.5, 1, -0.5], "smallest margin -0.1"),
-        ([0.2, 0.2, 0.2], [0, 0, 0], "smallest margin 0"),
-        ([0.3, np.nan, -np.inf], [1, -1.1], "smallest margin -inf, 1 missing"),
-        ([np.nan] * 3, [], "smallest margin none is a number, 3 missing"),
-    ],
-)
-def test_a_forest_plot_shows_every_margin(values, drawn, text):
-    seeds = xr.DataArray(values, {"seed": [0, 1, 2]})
-    ax = forest([Claim("up", "s", seeds, above=0.2)]).axes[0]
-    assert ax.get_yticklabels()[0].get_text() == "up" and ax.texts[0].get_text() == text
-    np.testing.assert_allclose(ax.get_lines()[1].get_xdata(), drawn, atol=1e-9)
+def test_bands_are_one_a_value_each_labelled_at_its_end():
+    both = xr.concat(
+        [runs(), runs(2).isel(step=slice(0, 8))], pd.Index([8, 16], name="width"), join="outer"
+    )
+    _, (ax,) = new_figure()
+    ax.set(xlim=(0, 10), ylim=(0, 10))
+    bands(ax, both, "data_loss", "width", label="{} channels", mean_of=2)
+    assert [line.get_ydata()[0] for line in ax.get_lines()] == [4, 6]
+    labels = {text.get_text(): text for text in ax.texts}
+    assert list(labels) == ["8 channels", "16 channels"]
+    assert [round(text.xy[1], 2) for text in labels.values()] == [0.4, 0.6]
+    colours = [line.get_color() for line in ax.get_lines()]
+    assert [text.get_color() for text in labels.values()] == colours == list(COLOURS[:2])
 
 
-def shown(monkeypatch, figure):
+def test_labels_at_ends_do_not_lie_on_each_other():
+    figure, (ax,) = new_figure(height=3)
+    ax.plot([0, 1], [5, 5.0], label="one")
+    ax.plot([0, 1], [5, 5.01], label="two")
+    ax.plot([0, 1], [np.nan, np.nan], label="lost")
+    ax.set_ylim(0, 10)
+    label_ends(ax)
+    figure.draw_without_rendering()
+    boxes = [text.get_window_extent() for text in ax.texts]
+    assert len(boxes) == 3 and not any(one.overlaps(two) for one, two in combinations(boxes, 2))
+
+
+def test_a_readable_table_cuts_nothing_off_and_shows_its_named_index():
+    sentence = "It rises, " * 20 + "<and> stays."
+    frame = pd.DataFrame({"claim": [sentence], "n": [5]}).set_index("claim")
+    shown = readable(frame)
+    assert sentence in repr(shown) and "&lt;and&gt; stays." in shown.html
+    assert shown.html.count("text-align: left") >= 2
+
+
+def shown(monkeypatch, figure, caption=""):
     """The picture that a notebook gets of `figure`, and the rest of its message."""
     messages = []
     monkeypatch.setattr(figures.InteractiveShell, "initialized", lambda: True)
     monkeypatch.setattr(figures, "display", lambda *data, **rest: messages.append((*data, rest)))
-    show(figure, "Nothing but axes.")
+    show(figure, "Nothing but axes.", caption)
     ((data, rest),) = messages
     return base64.b64decode(data["image/png"]), data["text/plain"], rest
 
@@ -117,8 +154,9 @@ def test_a_picture_carries_its_alternative_text(monkeypatch, capsys, draw):
     assert rest == {"raw": True, "metadata": {"image/png": {"alt": "Nothing but axes."}}}
     assert not figure.get_supxlabel() and not plt.get_fignums(), "pyplot knows nothing of it"
     draw(ax)
-    shown(monkeypatch, figure)
-    assert "in grey: the stored runs of the original" in figure.get_supxlabel()
+    picture, *_ = shown(monkeypatch, figure, "A line is a seed.")
+    caption, note = figure.get_supxlabel().splitlines()
+    assert caption == "A line is a seed." and "in grey: the stored runs of the original" in note
     with pytest.raises(ValueError, match="alt must be text that is not empty"):
         show(figure, " ")
 

@@ -1,7 +1,11 @@
-"""Every committed notebook keeps the rules of tools/notebook_rules.py, and the rules can fail."""
+"""Every committed notebook keeps the rules of tools/notebook_rules.py, and the rules can fail.
+
+Those that are rebuilt as lessons keep the measures of tools/lesson_rules.py, too.
+"""
 
 import json
 
+import lesson_rules
 import nbformat
 import notebook_rules
 import pytest
@@ -37,7 +41,7 @@ def in_order() -> nbformat.NotebookNode:
         cell.metadata = nbformat.from_dict(
             {"slideshow": {"slide_type": "slide"}, "tags": tags.get(place, [])}
         )
-    for count, place in enumerate([1, 2, 4], start=1):
+    for count, place in enumerate([1, 2, 3, 4], start=1):
         page.cells[place].execution_count = count
     return page
 
@@ -103,10 +107,8 @@ BREACHES = {
         "cell 3 shows an error: ValueError",
     ),
     "warning": (shows(stream("UserWarning", "stderr")), "cell 3 writes to stderr"),
-    "widget": (shows(new_output("display_data", WIDGET)), "cell 3 shows a widget"),
-    "widget run": (put(3, execution_count=3), "cell 4 is tagged 'widget' and not cleared"),
-    "widget kept": (put(3, outputs=[stream("")]), "cell 4 is tagged 'widget' and not cleared"),
-    "count": (put(4, execution_count=4), "cell 5 has execution count 4, not 3"),
+    "widget": (shows(new_output("display_data", WIDGET)), "cell 3 saves a widget"),
+    "count": (put(4, execution_count=5), "cell 5 has execution count 5, not 4"),
     "not run": (put(2, execution_count=None), "cell 3 has execution count None, not 2"),
     "number": (shows(stream("loss 0.25")), "cell 3 compares a number that a run decides"),
     "table": (
@@ -166,3 +168,86 @@ def test_the_place_of_the_checkout_is_an_absolute_path(tmp_path, monkeypatch):
     page = in_order()
     shows(stream("/elsewhere/course/x.py: warning"))(page)
     assert found(page, tmp_path) == ["cell 3 holds an absolute path"]
+
+
+@pytest.mark.parametrize("name", lesson_rules.CONVERTED)
+def test_a_lesson_keeps_its_measures(name):
+    path = ROOT / "notebooks" / f"{name}.ipynb"
+    problems = lesson_rules.broken(path)
+    assert not problems, "\n".join([name, *problems])
+
+
+def a_lesson() -> nbformat.NotebookNode:
+    """A lesson in order: puzzle, bet, experiment, figure, exercise, trial."""
+    alt = {"image/png": {"alt": "two falling curves"}}
+    picture = [new_output("display_data", PICTURE, metadata=alt)]
+    fold = {
+        "tags": ["hide-input"],
+        "jupyter": {"source_hidden": True},
+        "cellView": "form",
+    }
+    page = new_notebook()
+    page.cells = [
+        new_markdown_cell("# Why?\nTwo short sentences. Of a puzzle."),
+        new_code_cell("# @title The puzzle\nshow()", metadata=fold, outputs=picture),
+        new_code_cell("predictions.ask('bet', 'Why?', ['a', 'b'])"),
+        new_code_cell("\n".join(["def experiment(seed):", "    return train(seed)"])),
+        new_code_cell("# @title Draw\nshow()", metadata=fold, outputs=picture),
+        new_code_cell("mine = ..."),
+        new_code_cell("# @title Check\nexercises.check('one', mine)", metadata=fold),
+        new_markdown_cell("## The full trial", metadata={"jp-MarkdownHeadingCollapsed": True}),
+        new_code_cell("claims = [Claim('up')]"),
+    ]
+    for number, cell in enumerate(page.cells):
+        cell.id, cell.metadata["slideshow"] = f"cell-{number}", {"slide_type": "skip"}
+    return page
+
+
+def test_what_is_measured_of_a_lesson(tmp_path):
+    path = tmp_path / "01_lesson.ipynb"
+    nbformat.write(a_lesson(), path)
+    assert lesson_rules.broken(path) == []
+    assert lesson_rules.measured(path) == {
+        "open cells": 4,
+        "lines of code": 10,
+        "open lines of code": 4,
+        "words": 7,
+        "open lines before the first live figure": 3,
+        "words before something to do": 7,
+        "cells of the trial": 2,
+        "claims": 1,
+    }
+
+
+def source(place: int, text: str):
+    return lambda page: page.cells[place].update(source=text)
+
+
+LESSONS = {
+    "long": (source(3, "x = 1\n" * 41), "42 open lines before the first live figure, 40 at most"),
+    "wordy": (source(0, "# Why\n" + "word " * 60), "61 words before something to do, 60 at most"),
+    "claims": (source(8, "Claim()\n" * 16), "16 claims, 15 at most"),
+    "half folded": (lambda page: page.cells[4].metadata.pop("cellView"), "cell 5 is folded by"),
+    "hidden": (source(4, "# @title Draw\ntrain(1)"), "cell 5 folds an experiment"),
+    "open trial": (
+        lambda page: page.cells[7].metadata.pop("jp-MarkdownHeadingCollapsed"),
+        "the collapsed heading '## The full trial'",
+    ),
+    "solution": (
+        lambda page: page.cells.insert(5, page.cells.pop(6)),
+        "the solution of 'one' stands before its question",
+    ),
+    "slide": (
+        lambda page: page.cells[8].metadata["slideshow"].update(slide_type="slide"),
+        "cell 9 of the trial is a slide",
+    ),
+}
+
+
+@pytest.mark.parametrize(["breach", "message"], LESSONS.values(), ids=LESSONS)
+def test_each_measure_of_a_lesson_can_be_broken(tmp_path, breach, message):
+    page, path = a_lesson(), tmp_path / "01_lesson.ipynb"
+    breach(page)
+    nbformat.write(page, path)
+    (problem,) = lesson_rules.broken(path)
+    assert message in problem

@@ -28,9 +28,10 @@ def test_a_locked_answer_stays(predictions):
     asked.button.click()
     assert 'role="status"' in asked.status.value and "Locked in: lower" in asked.status.value
     assert asked.choice.disabled and asked.button.disabled
-    predictions.ask("wider", "Is it?", OPTIONS)  # its cell is run again
+    before = asked.form
+    predictions.ask("wider", asked.text, OPTIONS)  # its cell is run again
     again = predictions.questions["wider"]
-    assert asked.form.comm is None and again.form.comm is not None
+    assert before.comm is None and again.form.comm is not None
     assert again.choice.value == "lower" and again.choice.disabled and again.button.disabled
     assert repr(predictions.choose("wider", "higher")) == "Already locked in: lower"
     assert predictions.questions["wider"].answer == "lower"
@@ -54,19 +55,50 @@ def test_reveal_compares_an_answer_given_by_code_with_the_run(predictions, truth
     said = predictions.reveal("wider", truth, "Because.")
     lines = [asked.text, "You predicted: higher", f"The run says: {says}", verdict, "Because."]
     assert repr(said).splitlines() == lines
-    assert "&lt;of&gt;" in said._repr_html_() and "color" not in said._repr_html_()
+    html = bundle(said)["text/html"]
+    assert "&lt;of&gt;" in html and "color" not in html and "<details>" not in html
 
 
-def test_a_reveal_closes_an_open_question_until_its_cell_is_run_again(predictions):
-    said = repr(predictions.reveal("wider", "lower"))
-    assert said.splitlines()[1:] == ["No prediction locked in.", "The run says: lower"]
-    assert said == repr(predictions.reveal("wider", "lower"))  # the same text each time
-    form = predictions.questions["wider"]
-    assert form.button.disabled and "run this cell again" in form.status.value
-    assert repr(predictions.choose("wider", "higher")).startswith("Already revealed")
-    predictions.ask("wider", "Again?", OPTIONS)
+def bundle(shown) -> dict[str, str]:
+    """What a front end gets of a form or a reveal."""
+    return shown._repr_mimebundle_()
+
+
+def test_after_run_all_a_reveal_is_closed_and_opens_with_the_answer(predictions):
+    reveal = predictions.reveal("wider", "lower", "Because.")
+    text, button = reveal.children
+    assert "lower" not in repr(reveal) and "lower" not in text.value
     assert not predictions.questions["wider"].button.disabled
-    assert repr(predictions.choose("wider", "higher")) == "Locked in: higher"
+    predictions.questions["wider"].choice.value = "lower"
+    predictions.questions["wider"].button.click()
+    for line in ("You predicted: lower", "The run says: lower", "Right.", "Because."):
+        assert line in text.value and line in repr(reveal)
+    assert button.layout.display == "none"
+    assert repr(predictions.tally()).startswith("Predictions: 1 right of 1 locked in; 1 asked.")
+
+
+def test_who_opens_a_reveal_first_may_answer_again_but_is_not_counted(predictions):
+    reveal, asked = predictions.reveal("wider", "lower"), predictions.questions["wider"]
+    reveal.children[1].click()
+    assert "No prediction locked in." in reveal.children[0].value and asked.button.disabled
+    assert repr(predictions.choose("wider", "higher")).startswith("Already opened")
+    predictions.ask("wider", asked.text, OPTIONS)
+    assert not asked.button.disabled
+    assert repr(predictions.choose("wider", "lower")) == "Locked in: lower"
+    assert "0 right of 0 locked in; 1 asked" in repr(predictions.tally())
+
+
+def test_a_page_without_a_kernel_shows_the_question_and_the_folded_truth(predictions):
+    form = bundle(predictions.ask("deeper", "Is <it>?", OPTIONS))
+    assert (
+        form["text/plain"] == "Is <it>?\n○ higher\n○ lower"
+        and "Is &lt;it&gt;?" in form["text/html"]
+    )
+    reveal = bundle(predictions.reveal("deeper", "lower", "Because."))
+    summary, _, inside = reveal["text/html"].partition("</summary>")
+    assert "<details><summary>" in summary and "lower" not in summary
+    assert "The run says: lower" in inside and "Because." in inside
+    assert "lower" not in reveal["text/plain"]
 
 
 def test_tally_counts_right_locked_and_asked(predictions):
@@ -75,7 +107,8 @@ def test_tally_counts_right_locked_and_asked(predictions):
         predictions.choose(key, answer)
     for key, truth in (("wider", "lower"), ("second", "higher"), ("third", "lower")):
         predictions.reveal(key, truth)
-    text = "Predictions: 1 right of 3 locked in; 4 asked.\n1 not revealed yet."
+    text = "Predictions: 1 right of 3 locked in; 4 asked.\n1 not revealed yet.\n"
+    text += "Answer those above, then run this cell again."
     assert repr(predictions.tally()) == text
 
 
