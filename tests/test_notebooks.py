@@ -137,6 +137,10 @@ BREACHES = {
     "private": (code("from course_utils.models import _x"), "which is private"),
     "record": (put(4, source="report('02_next', [])"), "reports its claims as '02_next'"),
     "link": (text("[other](../03_other.ipynb)"), "cell 1 links to ../03_other.ipynb"),
+    "stale picture": (
+        lambda page: page.cells[2].metadata.update(picture="images/01.png"),
+        "images/01.png is not the figure of its cell",
+    ),
     "picture": (text('<img src="missing.png" alt="x">'), "cell 1 links to missing.png"),
 }
 

@@ -14,6 +14,7 @@ from types import ModuleType
 from urllib.parse import unquote
 
 import nbformat
+import run_notebooks
 from execution import ROOT
 from IPython.core.inputtransformer2 import TransformerManager
 from nbformat import NotebookNode
@@ -49,7 +50,18 @@ def broken(path: Path) -> list[str]:
     except nbformat.ValidationError as error:
         return [f"not a valid notebook: {error}"]
     rules = (
-        *(metadata, outputs, counts, compared, pictures, shape, absolute_paths, imports, claims),
+        *(
+            metadata,
+            outputs,
+            counts,
+            compared,
+            pictures,
+            pictures_elsewhere,
+            shape,
+            absolute_paths,
+            imports,
+            claims,
+        ),
         links,
     )
     return [problem for rule in rules for problem in rule(notebook, path)]
@@ -121,6 +133,14 @@ def pictures(notebook: NotebookNode, path: Path) -> Iterator[str]:
     for number, cell in _markdown(notebook):
         if any(mark and not alt.strip() for mark, alt, _ in MARKDOWN_LINK.findall(cell.source)):
             yield f"the picture in the text of cell {number} has no alternative text"
+
+
+def pictures_elsewhere(notebook: NotebookNode, path: Path) -> Iterator[str]:
+    """A figure that README or a page shows is the one of the notebook."""
+    for name, picture in run_notebooks.pictures(notebook).items():
+        file = path.parent / name
+        if not file.exists() or file.read_bytes() != picture:
+            yield f"{name} is not the figure of its cell; `make notebooks` writes it"
 
 
 def shape(notebook: NotebookNode, path: Path) -> Iterator[str]:

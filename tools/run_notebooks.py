@@ -12,6 +12,7 @@ import argparse
 import json
 import re
 import sys
+from base64 import b64decode
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -89,6 +90,8 @@ def refresh(paths: Sequence[Path], build: Path) -> tuple[str, list[Problem]]:
     for path in paths:
         run = execute(path, environment("read"))
         failed = run.problems or _written(path, nbformat.writes(clean(run.notebook)) + "\n")
+        for name, picture in {} if failed else pictures(run.notebook).items():
+            failed += _written(path.parent / name, picture)
         problems += failed
         print(f"{path.stem}: {run.seconds:.0f} s, {'unchanged' if failed else 'written'}")
     return f"{_count(len(paths), 'notebook')} written", problems
@@ -126,6 +129,17 @@ def clean(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     return notebook
 
 
+def pictures(notebook: nbformat.NotebookNode) -> dict[str, bytes]:
+    """The figures that pages elsewhere show, by the file that the cell's metadata name."""
+    return {
+        cell.metadata["picture"]: b64decode(output.data["image/png"])
+        for cell in notebook.cells
+        if "picture" in cell.metadata
+        for output in cell.outputs
+        if "image/png" in output.get("data", {})
+    }
+
+
 def html(run: Run) -> str:
     """The executed notebook as one page, figures inside, widgets replaced by a sentence."""
     from course_utils._environment import provenance  # imports torch: not for --help
@@ -141,7 +155,7 @@ def html(run: Run) -> str:
     return HTMLExporter(raw_template=template).from_notebook_node(run.notebook, resources)[0]
 
 
-def _written(path: Path, text: str) -> list[Problem]:
+def _written(path: Path, text: str | bytes) -> list[Problem]:
     """Write a result whole or not at all; why not is a problem, and not the end of the others."""
     try:
         files.write(path, text)
