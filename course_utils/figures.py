@@ -7,6 +7,7 @@ nothing leaks and no global setting changes.
 import base64
 import io
 import itertools
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -27,7 +28,7 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#0
 GHOST = "#8a8a8a"  # what is there for comparison only
 DPI = 100
 ORIGINAL = "original"  # the matplotlib gid of what shows the stored runs of another experiment
-TO_THE_LEFT = '<td style="text-align: left">'  # notebooks align to the right, as numbers want it
+TO_THE_LEFT = r'\1 style="text-align: left">'  # notebooks align to the right, as numbers want it
 Values = Callable[[xr.Dataset], xr.DataArray]
 
 
@@ -249,5 +250,5 @@ def readable(frame: pd.DataFrame) -> Message:
     _arguments.instance("frame", frame, pd.DataFrame, "a DataFrame")
     frame = frame.reset_index() if frame.index.name else frame
     with pd.option_context("display.max_colwidth", None, "display.width", None):
-        html = frame.to_html(index=False, border=0, justify="left")
-        return Message(frame.to_string(index=False), html.replace("<td>", TO_THE_LEFT))
+        html = re.sub("(<t[dh])>", TO_THE_LEFT, frame.to_html(index=False, border=0))
+        return Message(frame.to_string(index=False), html)
