@@ -11,7 +11,6 @@ import torch.nn.functional as F
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LinearRegression
 from torch import nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from course_utils import measures
 from course_utils.measures import by_layer, class_numbers, sample_gradients
@@ -77,33 +76,18 @@ def adam_after_a_step(model: nn.Module, inputs, targets) -> torch.optim.Adam:
     return optimizer
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16, torch.complex64])
 def test_norms_are_numpys_in_any_precision(dtype):
-    model = nn.Sequential(nn.Conv1d(2, 8, 3), nn.BatchNorm1d(8), nn.Linear(300, 300)).to(dtype)
+    layers = nn.Conv1d(2, 8, 3, dtype=dtype), nn.BatchNorm1d(8), nn.Linear(300, 300, dtype=dtype)
+    model = nn.Sequential(*layers)
     model[2].weight.data.mul_(300)  # beyond the largest number of float16, squared or summed
-    values = np.concatenate([model[k].weight.detach().double().flatten() for k in (0, 2)])
-    expected = {"l2": (values**2).sum(), "l1": abs(values).sum(), "max": abs(values).max()}
-    for norm, value in expected.items():
+    weights = [model[k].weight.detach().to(torch.complex128).numpy().ravel() for k in (0, 2)]
+    sizes = abs(np.concatenate(weights))
+    for norm, value in {"l2": (sizes**2).sum(), "l1": sizes.sum(), "max": sizes.max()}.items():
         assert measures.weight_norm(model, norm).item() == pytest.approx(value, rel=1e-5)
-
-
-def test_complex_weights_have_real_norms():
-    model = nn.Linear(1, 2, bias=False, dtype=torch.complex64)
-    model.weight.data = torch.tensor([[3 + 4j], [12j]])
-    found = [measures.weight_norm(model, norm).item() for norm in ("l2", "l1", "max")]
-    assert found == [169, 17, 12]
-
-
-def test_the_penaltys_gradient_is_that_of_weight_decay():
-    """Adding s * sum(w ** 2) to the loss is SGD's weight_decay=2s: torch's optimiser agrees."""
-    inputs = torch.randn(16, 4)
-    one, two = nn.Linear(4, 2, bias=False), nn.Linear(4, 2, bias=False)
-    two.load_state_dict(one.state_dict())
-    (one(inputs).square().mean() + measures.weight_penalty(one, 0.01)).backward()
-    two(inputs).square().mean().backward()
-    torch.optim.SGD(one.parameters(), lr=0.1).step()
-    torch.optim.SGD(two.parameters(), lr=0.1, weight_decay=0.02).step()
-    torch.testing.assert_close(one.weight, two.weight)
+    penalty = measures.weight_penalty(model, 0.01)  # SGD's weight_decay=0.02
+    (gradient,) = torch.autograd.grad(penalty, model[0].weight)
+    torch.testing.assert_close(gradient, 0.02 * model[0].weight.detach())
 
 
 @pytest.mark.parametrize("option", ["amsgrad", "foreach", "fused"])
@@ -161,16 +145,6 @@ def test_preconditioned_sharpness_is_the_largest_eigenvalue_of_what_moves(epsilo
         assert measures.preconditioned_sharpness(flat_loss, optimizer) == 0
     linear.requires_grad_(False)
     assert sharpness(iterations=200) == pytest.approx(expected, rel=1e-3)
-
-
-def test_the_sharpness_of_attention_says_how_to_have_it():
-    model, batch = attention(), sequences()
-    optimizer = adam_after_a_step(model, *batch)
-    with pytest.raises(RuntimeError, match="not implemented") as caught:
-        measures.preconditioned_sharpness(loss_of(model, *batch), optimizer)
-    assert "SDPBackend.MATH" in caught.value.__notes__[0]
-    with sdpa_kernel(SDPBackend.MATH):
-        assert measures.preconditioned_sharpness(loss_of(model, *batch), optimizer) > 0
 
 
 @pytest.mark.parametrize(
@@ -281,17 +255,11 @@ def test_sample_gradients_are_those_of_single_examples(make):
         torch.testing.assert_close(row, expected)
 
 
-class Centred(nn.Module):
-    def forward(self, x):
-        return x - x.mean(0)
-
-
 @pytest.mark.parametrize(
     "mixing",
     [
         nn.Sequential(nn.Dropout(), nn.BatchNorm1d(5)),
         nn.BatchNorm1d(5, track_running_stats=False).eval(),
-        Centred(),
         nn.TransformerEncoderLayer(4, 2, 8, 0.0),  # takes the examples for times
     ],
 )
@@ -306,15 +274,6 @@ def test_dropout_draws_for_each_example_and_puts_the_random_state_back():
     found = sample_gradients(model, torch.ones(2, 50), torch.tensor([0, 0]))
     assert not torch.equal(found[0] == 0, found[1] == 0)
     assert torch.equal(torch.get_rng_state(), before)
-
-
-def test_cosines_of_the_last_bias_are_the_theory():
-    """Alike in class 1, else -1 / (classes - 1), where the network guesses evenly."""
-    bias_only = nn.Linear(3, 10).requires_grad_(False)
-    nn.init.zeros_(bias_only.weight)
-    nn.init.zeros_(bias_only.bias).requires_grad_(True)
-    gradients = sample_gradients(bias_only, torch.randn(3, 3), torch.tensor([4, 4, 7]))
-    torch.testing.assert_close(measures.cosines(gradients)[0], torch.tensor([1.0, 1.0, -1 / 9]))
 
 
 @pytest.mark.parametrize("size", [1, 1e-4, 1e4])  # whose squares float16 does not hold
@@ -393,38 +352,11 @@ def test_nothing_changes_by_being_measured(measure):
         assert snapshot() == before
 
 
-def test_bad_input_is_named():
-    model, batch, sgd = small_mlp(), sequences(), torch.optim.SGD([torch.ones(1)])
-    calls = {
-        "unknown norm 'l3'; expected one of l2": lambda: measures.weight_norm(model, "l3"),
-        "no weight matrix": lambda: measures.weight_norm(nn.BatchNorm1d(3)),
-        "strength must be 0 or larger": lambda: measures.weight_penalty(model, -1.0),
-        "Adam or AdamW, whose v is read; got SGD": lambda: measures.adam_statistics(sgd),
-        "2 or more examples to be told apart": lambda: by_layer(model, batch[0][:1], None),
-        "no layer of torch.nn": lambda: by_layer(nn.Flatten(), *batch),
-        "scalar tensor, got tuple": lambda: by_layer(model, *batch, lambda *_: (1.0, 2.0)),
-        r"scalar tensor, got \(6, 5, 3\)": lambda: by_layer(model, *batch, lambda out, _: out),
-        "features must be finite": lambda: measures.linear_probe(batch[0] * math.nan, batch[1]),
-        "must be classes from 0": lambda: measures.linear_probe(batch[0], -batch[1]),
-        "no trainable parameter": lambda: sample_gradients(nn.Flatten(), *batch),
-        r"2 or more examples, got \(1, 3\)": lambda: measures.noise_scale(torch.ones(1, 3)),
-    }
-    for message, call in calls.items():
-        with pytest.raises((TypeError, ValueError), match=message):
-            call()
-
-
-@pytest.mark.parametrize(
-    "targets",
-    [[1, 0, -100], [[1], [0], [-100]], [1.0, 0.0, -100.0]],
-)
-def test_targets_are_class_numbers_as_people_have_them(targets):
-    found = class_numbers(torch.tensor(targets), torch.zeros(3, 2))
-    assert found.tolist() == [1, 0, -100] and found.dtype == torch.int64
+def test_targets_are_class_numbers_as_people_have_them():
+    for targets in ([1, 0, -100], [[1], [0], [-100]], [1.0, 0.0, -100.0]):
+        found = class_numbers(torch.tensor(targets), torch.zeros(3, 2))
+        assert found.tolist() == [1, 0, -100] and found.dtype == torch.int64
     assert class_numbers(torch.eye(3)[[2, 0]], torch.zeros(2, 3)).tolist() == [2, 0]
-
-
-@pytest.mark.parametrize("targets", [[0, 2], [0.5, 1], [[1, 1], [0, 1]], [0, 1, 1]])
-def test_targets_that_are_no_classes_are_refused(targets):
-    with pytest.raises(ValueError, match="targets must be a class from 0 to 1 for each of 2"):
-        class_numbers(torch.tensor(targets), torch.zeros(2, 2))
+    for wrong in ([0, 2], [0.5, 1], [[1, 1], [0, 1]], [0, 1, 1]):
+        with pytest.raises(ValueError, match="targets must be a class from 0 to 1 for each of 2"):
+            class_numbers(torch.tensor(wrong), torch.zeros(2, 2))
