@@ -184,29 +184,27 @@ def test_alike_examples_have_no_spread_and_a_gradient_at_every_layer(make):
 
 
 def test_time_may_come_first_and_a_reused_layer_has_a_row_for_each_use():
-    class Twice(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.shared, self.encoder = nn.Linear(4, 4), nn.TransformerEncoderLayer(4, 2, 8, 0.0)
-            self.last = nn.Linear(4, 3)
+    shared, encoder = nn.Linear(4, 4), nn.TransformerEncoderLayer(4, 2, 8, 0.0)
+    model = Reader(nn.Sequential(shared, shared, encoder), lambda out: out.flatten(0, 1), 4)
 
-        def forward(self, x):  # (times, examples, 4)
-            x = self.encoder(self.shared(self.shared(x)))
-            return self.last(x.flatten(0, 1)).unflatten(0, x.shape[:2]).mean(0)
+    def measured(inputs, targets, batch_axis=1):  # (times, examples, 4)
+        def loss(scores, targets):
+            return F.cross_entropy(scores.unflatten(0, (5, -1)).mean(0), targets)
 
-    (inputs, targets), model = sequences(), Twice()
+        return by_layer(model, inputs, targets, loss, batch_axis=batch_axis)
+
+    inputs, targets = sequences()
     alike = inputs[:1].repeat(6, 1, 1).transpose(0, 1)
-    found = by_layer(model, alike, targets, batch_axis=1)
-    encoder = [f"encoder.{name}" for name in ("self_attn", "linear1", "linear2")]
-    assert list(found.index) == ["shared", "shared (2)", *encoder, "last"]
-    assert found["spread"][:-1].max() < 1e-6 and math.isnan(found["spread"]["last"])
-    fewer = by_layer(model, alike[:, ::3], targets[::3], batch_axis=1)  # of class 0
-    same = by_layer(model, alike, 0 * targets, batch_axis=1)
+    found = measured(alike, targets)
+    of_encoder = [f"body.2.{name}" for name in ("self_attn", "linear1", "linear2")]
+    assert list(found.index) == ["body.0", "body.0 (2)", *of_encoder, "head"]
+    assert found["spread"][:-1].max() < 1e-6 and math.isnan(found["spread"]["head"])
+    fewer, same = measured(alike[:, ::3], targets[::3]), measured(alike, 0 * targets)  # of class 0
     np.testing.assert_allclose(fewer["gradient"], same["gradient"], rtol=1e-4)
     with pytest.raises(ValueError, match="pass batch_axis=1"):
-        by_layer(model, alike, targets)
-    with pytest.raises(ValueError, match="shared's output.*give another number of examples"):
-        by_layer(model, torch.randn(5, 5, 4), targets[:5], batch_axis=1)
+        measured(alike, targets, batch_axis=0)
+    with pytest.raises(ValueError, match="body.0's output.*give another number of examples"):
+        measured(torch.randn(5, 5, 4), targets[:5])
 
 
 @pytest.mark.parametrize("measure", [by_layer, sample_gradients])

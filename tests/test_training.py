@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from course_utils.training import train, watch
+from course_utils.training import train
 
 STEPS = 60
 
@@ -119,24 +119,6 @@ def test_what_a_step_changes_is_recorded_as_it_was_before():
     assert curves["scale"].values.tolist() == curves["same"].values.tolist() == [2.0, 1.5, 1.0]
 
 
-@pytest.mark.parametrize(("pause", "steps"), [(math.inf, [30]), (0, [*range(1, 31), 30])])
-def test_a_watcher_sees_the_end_even_of_an_interrupted_run(monkeypatch, pause, steps):
-    def interrupting(*batch):
-        left.pop()
-        if not left:
-            raise KeyboardInterrupt
-        return squared_error(*batch)
-
-    monkeypatch.setattr("course_utils.training.REDRAW_SECONDS", pause)
-    left, seen = [None] * 31, []
-    with watch(seen.append), pytest.raises(KeyboardInterrupt):
-        train(**regression(loss=interrupting))
-    assert [int(curves["steps_done"]) for curves in seen] == steps
-    seen.clear()
-    train(**regression(steps=5))
-    assert not seen, "outside the block nobody watches"
-
-
 def test_a_loader_starts_again():
     examples = list(zip(*regression()["batches"][0], strict=True))
     loader = torch.utils.data.DataLoader(examples, batch_size=32)
@@ -155,9 +137,3 @@ def test_the_optimiser_must_hold_something_of_this_model_to_train():
     given["loss"] = lambda model, *_: model[0].requires_grad_(True)(torch.ones(4, 3)).mean()
     with pytest.raises(ValueError, match="depend on a parameter that the optimizer holds"):
         train(**given | {"optimizer": head})
-
-
-def test_an_error_within_the_loss_says_what_the_batch_was():
-    with pytest.raises(RuntimeError) as caught:
-        train(**regression(batches=[(torch.ones(4, 99, device="meta"), None)]))
-    assert "(4, 99), torch.float32, on meta" in caught.value.__notes__[0]
