@@ -141,8 +141,8 @@ def slow(value, seed):
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background it is ignored
-    for values in (list(range(12))[::-1], [1, 2]):
-        runs = sweep(slow, {"value": values}, [0], workers=2)
+    for values, workers in (([1], 1), (list(range(12))[::-1], 2), ([1, 2], 2)):
+        runs = sweep(slow, {"value": values}, [0], workers=workers)
         print("kept", int(runs["double"].notnull().sum()), flush=True)"""
 
 
@@ -155,8 +155,8 @@ def test_an_interrupt_keeps_what_is_finished(tmp_path, whole_group):
     command = [sys.executable, str(script)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
     try:
-        for _ in range(5):
-            assert process.stdout.readline() == "started\n"
+        for line in ["started\n", "kept 1\n", *["started\n"] * 5]:
+            assert process.stdout.readline() == line
         time.sleep(1)  # four runs are finished, the next two take three seconds
         (os.killpg if whole_group else os.kill)(process.pid, signal.SIGINT)
         output, _ = process.communicate(timeout=60)
