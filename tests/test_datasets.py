@@ -49,10 +49,10 @@ def test_generated_sets_are_balanced_and_decided_by_their_seed_alone(make, shape
 
 def test_volumes_are_standardised_and_the_number_of_threads_decides_nothing():
     threads, drawn = torch.get_num_threads(), []
-    for number in (1, 2, 4, threads):
+    for number in (1, 4, threads):
         torch.set_num_threads(number)
         drawn.append(volumes(0, examples=1000).inputs)  # there a mean in float32 depends on it
-    assert all(torch.equal(drawn[0], other) for other in drawn[1:])
+    assert torch.equal(drawn[0], drawn[1]) and torch.equal(drawn[0], drawn[2])
     assert drawn[0].mean().item() == pytest.approx(0, abs=1e-5)
     assert drawn[0].std().item() == pytest.approx(1, abs=1e-5)
 
