@@ -184,6 +184,9 @@ def test_controls_rest_and_the_curve_grows_while_a_run_is_live(knobs, monkeypatc
     knobs.image.observe(lambda change: pictures.add(change["new"]), names="value")
     knobs.run.click()
     assert len(pictures) >= 5 and not knobs.run.disabled
+    shown = knobs.live
+    experiment(8, 0.0, "L2", seed=1)  # another cell
+    assert knobs.live is shown, "outside of Run live nobody watches"
 
 
 @pytest.mark.parametrize("steps", [0, 25])
