@@ -55,6 +55,10 @@ def test_runs_are_bit_identical_for_any_number_of_workers(alone, two_threads):
     np.random.rand(7)  # noqa: NPY002
     for workers in (2, 1):
         assert identical(sweep(experiment, GRID, [0, 1, 2], workers=workers), alone)
+    assert "12 runs trained here (seed 0-2)" in describe(alone)
+    assert (alone["diverged_at"].sel(rate=0.1) == -1).all()
+    assert (alone["diverged_at"].sel(rate=1e6) > 0).all()
+    assert alone["data_loss"].sel(rate=1e6).isel(step=-1).isnull().all()
 
 
 def test_one_run_does_not_depend_on_the_others(alone):
@@ -63,14 +67,6 @@ def test_one_run_does_not_depend_on_the_others(alone):
     with isolated(2):
         direct = experiment(8, 0.1, 2)
     np.testing.assert_array_equal(direct["data_loss"], single["data_loss"].squeeze())
-
-
-def test_the_result_is_labelled_and_divergence_is_in_it(alone):
-    assert alone["data_loss"].dims == ("width", "rate", "seed", "step")
-    assert (alone["diverged_at"].sel(rate=0.1) == -1).all()
-    assert (alone["diverged_at"].sel(rate=1e6) > 0).all()
-    assert alone["data_loss"].sel(rate=1e6).isel(step=-1).isnull().all()
-    assert "12 runs trained here (seed 0-2)" in describe(alone)
 
 
 def test_isolation_seeds_all_generators_and_leaves_no_trace(two_threads):
