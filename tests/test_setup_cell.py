@@ -22,15 +22,12 @@ for source in sys.argv[1:]:
     shell.run_cell(source)
     print("\\0", end="", flush=True)"""
 INSPECT = """
-import importlib.metadata, importlib.util, json
+import importlib.metadata, importlib.util, json, pathlib
 names = {found.name for found in importlib.metadata.distributions()}
-found = importlib.util.find_spec("course_utils") is not None
-print(json.dumps([found, {name: importlib.metadata.version(name) for name in names}]))"""
-IMPORT = """
-import json, pathlib, course_utils, course_utils._vision
-folder = pathlib.Path(course_utils.__file__).parent
-stored = sorted(path.name for path in (folder / "store_files").iterdir())
-print(json.dumps([str(folder), stored]))"""
+where = importlib.util.find_spec("course_utils")
+stored = where and pathlib.Path(where.origin).parent.glob("store_files/*")
+print(json.dumps([where and where.origin, where and sorted(path.name for path in stored),
+    {name: importlib.metadata.version(name) for name in names}]))"""
 
 
 @pytest.fixture
@@ -68,18 +65,18 @@ def runtime(tmp_path) -> Path:
 @pytest.mark.skipif(shutil.which("git") is None, reason="there is no git to clone with")
 def test_setup_cell_for_real(repository, runtime, tmp_path):
     setup = colab.setup_source(f"{repository.as_uri()}@main")
-    command = [runtime / "bin" / "python", "-c", CELLS, INSPECT, setup, setup, IMPORT, INSPECT]
+    cells = [INSPECT, setup, setup, "import course_utils.sweeps", INSPECT]
     surroundings = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     surroundings["IPYTHONDIR"] = str(tmp_path)
     options = {"cwd": tmp_path, "env": surroundings, "stdout": subprocess.PIPE, "text": True}
+    command = [runtime / "bin" / "python", "-c", CELLS, *cells]
     done = subprocess.run(command, stderr=subprocess.STDOUT, timeout=300, **options)
     before, first, second, imported, after, _ = done.stdout.split("\0")
-    (was_there, old), (is_there, new) = json.loads(before), json.loads(after)
+    (was_there, _, old), (is_there, stored, new) = json.loads(before), json.loads(after)
     assert not was_there and "course-utils" not in old and "torch" in old
     if not is_there and "hatchling" in first and "CI" not in os.environ:
         pytest.skip("pip cannot fetch what builds the package: is there a network?")
-    assert is_there and second == "", first
-    folder, stored = json.loads(imported)
-    assert folder.startswith(str(runtime))
+    assert is_there and second == imported == "", first
+    assert is_there.startswith(str(runtime))
     assert stored == sorted(path.name for path in (ROOT / "data" / "store").iterdir())
     assert new.pop("course-utils") == "0.1.0" and new == old
