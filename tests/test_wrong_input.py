@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 import xarray as xr
@@ -26,7 +27,11 @@ ELSEWHERE = {  # what gives them wrong input, or takes anything
     **{"ClaimFailed": "no argument", "SweepWarning": "no argument", "Examples": "a tuple"},
     **{"torchvision": "no argument", "original_of": "see band", "points": "see band"},
     **{"trial": "see Trial", "on_shared_seeds": "see Claim", "held_out_seed": "see volumes"},
-    **{"class_numbers": "tests/test_measures.py", "watch": "called by the lab alone"},
+    **{
+        "class_numbers": "tests/test_measures.py",
+        "watch": "called by the lab alone",
+        "stored": "tests/test_store.py",
+    },
 }
 
 
@@ -87,7 +92,11 @@ TABLE: list[tuple[Callable, dict[str, Any], dict[str, Any]]] = [
     (figures.band, {"ax": AX, "runs": runs(), "values": "data_loss"},
      {"ax": Figure(), "runs": [1.0], "values": "loss"}),
     (figures.smoothed, {"values": runs()["data_loss"], "steps": 2}, {"steps": 0}),
-    (figures.forest, {"claims": [CLAIM]}, {"claims": 3}),
+    (figures.bands, {"ax": AX, "runs": runs(), "values": "data_loss", "over": "width"},
+     {"over": "depth"}),
+    (figures.label_ends, {"ax": AX}, {"ax": Figure()}),
+    (figures.readable, {"frame": pd.DataFrame({"claim": ["up"]})}, {"frame": [CLAIM]}),
+    (claims.claim_table, {"claims": [CLAIM]}, {"claims": 3}),
     (Exercises.add, {"self": Exercises(), "key": "one", "hint": "Count.",
                      "check": lambda answer: answer == 1, "solution": lambda: 1},
      {"key": "", "check": 3, "solution": 1}),
@@ -107,7 +116,6 @@ TABLE: list[tuple[Callable, dict[str, Any], dict[str, Any]]] = [
     (sweeps.sweep, SWEEP, {"grid": {"width": [2, "two"]}}),
     (sweeps.stored_grid, {"experiment": experiment, "grid": {"width": [1]}, "name": "toy"},
      {"experiment": 3, "grid": {}, "seed": -1}),
-    (sweeps.describe, {"runs": None}, {"runs": runs()}),
     (sweeps.join, {"parts": [runs()], "dim": "width"}, {"parts": 3}),
     (datasets.volumes, {"seed": 0}, {"seed": 2**32, "examples": 2.5, "size": 5, "noise": NAN}),
     (datasets.lines, {"seed": 0}, {"seed": None, "pairs": 0}),
