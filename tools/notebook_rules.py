@@ -30,7 +30,7 @@ COLAB_SHIPS = {
 ABSOLUTE = re.compile(
     r"(?<![\w.:/~-])/(?:home|Users|root|tmp|private|mnt|opt|usr|var)/|\b[A-Z]:\\\w"
 )
-STABLE = re.compile(r"\breport\(|\breveal\(|\bexercises\.check\(")
+STABLE = re.compile(r"\b(report|ask|reveal|tally|lab|exercises\.check)\(")
 MARKDOWN_LINK = re.compile(r"(!?)\[([^\]]*)\]\(\s*<?([^)\s>]+)[^)]*\)")
 HTML_LINK = re.compile(r"""\b(?:src|href)=["']([^"']+)["']""")
 
