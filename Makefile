@@ -47,6 +47,7 @@ bench: $(INSTALLED) ## time the course, and what people would use instead; an ho
 	$(RUN) tools/bench.py
 	$(RUN) tools/bench_notebooks.py
 	$(RUN) tools/bench_growth.py
+	$(RUN) tools/measured_page.py --keep
 
 data: $(INSTALLED) ## recompute and rewrite the stored results: [NOTEBOOKS=01,05]
 	$(RUN) tools/run_notebooks.py data $(CHOSEN)

@@ -134,7 +134,7 @@ def widths(**changed: Any) -> Workload:
 
     def problem(seed: int, width: int) -> Problem:
         model = nb["make_model"](width)
-        optimizer = nb["make_optimizer"](model, nb["STRENGTH"], "in the loss", 1.0)
+        optimizer = torch.optim.SGD(model.parameters(), nb["RATE"], momentum=0.9, fused=True)
         known = nb["volumes"](seed)[:2]
         return Problem(
             model, optimizer, known, None, criterion, penalty, nb["BATCH"], nb["STEPS"], seed

@@ -98,7 +98,7 @@ def _summary(noted: dict, started: float, cost: Cost) -> dict:
 
 
 def tables(found: dict[str, dict]) -> str:
-    """The README's rows, then every sweep that trained something."""
+    """A row for each cost, then every sweep that trained something."""
 
     def seconds(value: float | None) -> str:
         return "-" if value is None else f"{value:.1f} s" if value < 10 else f"{value:.0f} s"
