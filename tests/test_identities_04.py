@@ -86,19 +86,19 @@ def test_no_constant_answer_is_better_than_the_entropy_of_the_labels(page):
     assert float(entropy(torch.tensor([99, 1]))) == pytest.approx(0.056, abs=5e-4)  # in the table
 
 
+TARGETS = torch.tensor([0] * 99 + [1])
 FORMS = {
-    "class numbers": lambda targets: targets,
-    "floats of shape (N, 1)": lambda targets: targets[:, None].float(),
-    "one-hot": lambda targets: F.one_hot(targets, 100),
-    "some to be ignored": lambda targets: torch.where(targets == 2, -100, targets),
+    "class numbers": TARGETS,
+    "floats of shape (N, 1)": TARGETS[:, None].float(),
+    "one-hot": F.one_hot(TARGETS, 100),
+    "some to be ignored": torch.cat([TARGETS, torch.full([50], -100)]),
 }
 
 
 @pytest.mark.parametrize("form", FORMS)
 def test_the_take_home_prints_both_floors(page, monkeypatch, capsys, form):
     monkeypatch.setattr(page, "show", lambda *_: None)
-    ignored = form == "some to be ignored"
-    targets = FORMS[form](torch.tensor([0] * 99 + [1] + [2] * 50 * ignored))
+    targets = FORMS[form]
     inputs = torch.zeros(len(targets), 1, 16, 16, dtype=torch.float64)
     states = only_the_bias(torch.tensor([0.99, 0.01] + [1e-30] * 98).log())
     page.is_it_learning(states, inputs, targets, [4.6, 0.06])
@@ -113,12 +113,6 @@ def test_of_one_logit_the_take_home_means_binary_cross_entropy(page):
     score, targets = torch.randn(20), torch.arange(20) % 2
     loss = F.cross_entropy(page.as_logits(score[:, None]), targets)
     torch.testing.assert_close(loss, F.binary_cross_entropy_with_logits(score, targets.float()))
-
-
-@pytest.mark.parametrize("targets", [[0.5, 1], [[0.5, 0.5], [0, 1]], [0, 2], [0, -1], [0, 1, 1]])
-def test_the_take_home_refuses_what_are_no_classes(page, targets):
-    with pytest.raises(ValueError, match="targets must be a class from 0 to 1 for each of 2"):
-        page.class_numbers(torch.tensor(targets), torch.zeros(2, 2))
 
 
 @pytest.mark.parametrize("classes", [2, 5])
