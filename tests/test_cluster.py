@@ -5,18 +5,16 @@ The clusters are real, of processes on this machine that listen on its loopback 
 
 import os
 import re
-import shlex
 import signal
 import subprocess
 import sys
+import threading
 import time
 import types
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
+import dask
 import joblib
-import psutil
 import pytest
 import torch
 from dask.distributed import Client, LocalCluster
@@ -28,14 +26,14 @@ pytestmark = pytest.mark.slow
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "cluster.md"
 SEEDS = [0, 1, 2]
+OPTIONS = {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0"}
 
 
 @pytest.fixture(scope="module")
 def local_cluster():
     """Two processes of two threads each, so that runs meet within a process, too."""
-    options = {"host": "127.0.0.1", "dashboard_address": None}
     before = dict(os.environ)
-    with LocalCluster(n_workers=2, threads_per_worker=2, **options) as cluster:
+    with LocalCluster(n_workers=2, threads_per_worker=2, **OPTIONS) as cluster:
         yield cluster
     os.environ.clear()  # Dask leaves OMP_NUM_THREADS=1, and other tests start kernels
     os.environ.update(before)
@@ -125,36 +123,29 @@ def test_a_sweep_within_a_run_does_not_wait_for_its_turn():
     assert runs["sum"].values.ravel().tolist() == [3, 6]
 
 
-# ---- the page, and what is defined in a notebook ----
+def test_a_lost_scheduler_leaves_what_is_finished(tmp_path):
+    lost = tmp_path / "lost"
 
+    def lethal(value, seed):
+        if value == 3:
+            lost.touch()
+            time.sleep(2)
+        return {"double": 2 * value}
 
-def blocks(language: str) -> list[str]:
-    """The page's code blocks in a language."""
-    return re.findall(rf"^```{language}\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.M | re.S)
+    def close_when_told():
+        while not lost.exists():
+            time.sleep(0.1)
+        cluster.sync(cluster.scheduler.close)
 
-
-@pytest.fixture
-def lab_room(tmp_path):
-    """The page's scheduler and workers, here; yields the scheduler's process and address."""
-    lines = "".join(blocks("sh")).replace("\\\n", "").splitlines()
-    started, log, address = [], tmp_path / "log", ""
-    try:
-        for line in lines:
-            line = line.replace("192.168.1.10:8786", address).replace("8786", "0")
-            line = re.sub(r"192\.168\.1\.\d+", "127.0.0.1", line).replace("=-1", "=2")
-            program, *arguments = shlex.split(line)
-            command = [Path(sys.executable).parent / Path(program).name, *arguments]
-            with log.open("a") as stderr:
-                started.append(subprocess.Popen(command, stderr=stderr, start_new_session=True))
-            while not (found := re.search(r"Scheduler at:\s*tcp://([\d.]+:\d+)", log.read_text())):
-                assert started[0].poll() is None, log.read_text()
-                time.sleep(0.1)
-            address = found[1]
-        yield started[0], address
-    finally:
-        for process in started:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+    patient = dask.config.set({"distributed.comm.timeouts.connect": "3s"})  # else 30 s
+    with patient, LocalCluster(n_workers=1, threads_per_worker=1, **OPTIONS) as cluster:
+        with Client(cluster.scheduler_address), joblib.parallel_config("dask"):
+            closing = threading.Thread(target=close_when_told)
+            closing.start()
+            with pytest.warns(SweepWarning, match="the connection to the cluster is lost"):
+                kept = sweep(lethal, {"value": list(range(12))}, [0])
+            closing.join()
+    assert 1 <= kept["double"].notnull().sum() < 12
 
 
 NOTEBOOK = """
@@ -165,61 +156,13 @@ warnings.simplefilter("ignore")
 FACTOR = 3.0  # of the notebook, as the experiment is
 
 def experiment(depth, seed):
-    return {"drawn": FACTOR * torch.rand(depth).sum().item()}
-"""
+    return {{"drawn": FACTOR * torch.rand(depth).sum().item()}}
 
-
-@contextmanager
-def in_a_notebook(code: str) -> Iterator[subprocess.Popen]:
-    """The code in a process whose __main__ has no file, as that of a kernel."""
-    command = [sys.executable, "-c", NOTEBOOK + code]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
-        process.stdout.close()
-
-
-def test_the_page_works_and_a_lost_scheduler_leaves_what_is_finished(lab_room):
-    scheduler, address = lab_room
-    with Client(address, set_as_default=False) as client:
-        client.wait_for_workers(2, timeout=120)
-        members = [scheduler.pid, *client.run(os.getpid).values()]
-    sockets = sum((psutil.Process(pid).net_connections("inet") for pid in members), [])
-    listening = [one.laddr.ip for one in sockets if one.status == psutil.CONN_LISTEN]
-    assert len(listening) >= 3 and set(listening) == {"127.0.0.1"}, "and nowhere else"
-    _, connect, run = blocks("python")
-    code = f"""
-def lethal(value, seed):
-    time.sleep(0.5)
-    if value == 3:
-        os.kill({scheduler.pid}, signal.SIGKILL)
-    return {{"double": 2 * value}}
-
-{connect.replace("192.168.1.10:8786", address)}
-client.wait_for_workers(2)
+{connect}
 {run}
 alone = sweep(experiment, {{"depth": depths.depth.values}}, depths.seed.values, workers=1)
 print("identical", depths.drop_attrs().identical(alone.drop_attrs()))
-with warnings.catch_warnings(record=True) as caught, joblib.parallel_config("dask"):
-    warnings.simplefilter("always")
-    kept = sweep(lethal, {{"value": list(range(12))}}, [0])
-print("kept", int(kept["double"].notnull().sum()), caught[0].category.__name__, caught[0].message)
-"""
-    with in_a_notebook(code) as process:
-        output, _ = process.communicate(timeout=240)
-    assert "identical True" in output and re.search(r"\d+ runs trained here", output)
-    kept, words = re.search(r"kept (\d+) SweepWarning (.*)", output).groups()
-    assert 1 <= int(kept) < 12 and "the connection to the cluster is lost" in words
 
-
-def test_an_interrupt_keeps_what_is_finished_on_one_machine():
-    """The notebook's interrupt goes to the workers as well: they are of the same process group."""
-    code = f"""
-import joblib
-{blocks("python")[0]}
 def slow(value, seed):
     os.write(1, b"started\\n")  # in one piece, or two workers' lines may mix
     time.sleep(0.1 if value < 4 else 3)
@@ -233,11 +176,23 @@ with joblib.parallel_config("dask"):
     print("again", int(again["double"].notnull().sum()), flush=True)
 client.close(); cluster.close()
 """
-    with in_a_notebook(code) as process:
+
+
+def test_the_page_works_and_an_interrupt_keeps_what_is_finished():
+    """In a process whose __main__ has no file, as a kernel's; its workers are interrupted, too."""
+    connect, _, run = re.findall(r"^```python\n(.*?)^```", PAGE.read_text("utf-8"), re.M | re.S)
+    command = [sys.executable, "-c", NOTEBOOK.format(connect=connect, run=run)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    try:
+        assert re.match(r"\d+ runs trained here", process.stdout.readline())
+        assert process.stdout.readline() == "identical True\n"
         for _ in range(5):
             assert process.stdout.readline() == "started\n"
         time.sleep(1)  # four runs are finished, the next two take three seconds
         os.killpg(process.pid, signal.SIGINT)
         output, _ = process.communicate(timeout=120)
-    kept = int(output.split("kept ")[1].split()[0])
-    assert 4 <= kept < 12 and "again 2" in output
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+    assert 4 <= int(output.split("kept ")[1].split()[0]) < 12 and "again 2" in output
