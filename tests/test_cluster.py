@@ -1,17 +1,14 @@
-"""Sweeps on a Dask cluster: the same numbers, whoever is switched off; docs/cluster.md is right.
+"""Sweeps on a Dask cluster: the same numbers, whoever is switched off.
 
 The clusters are real, of processes on this machine that listen on its loopback address only.
 """
 
 import os
-import re
 import signal
-import subprocess
 import sys
 import threading
 import time
 import types
-from pathlib import Path
 
 import dask
 import joblib
@@ -24,7 +21,6 @@ from course_utils.sweeps import SweepWarning, describe, sweep
 
 pytestmark = pytest.mark.slow
 
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "cluster.md"
 SEEDS = [0, 1, 2]
 OPTIONS = {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0"}
 
@@ -114,85 +110,39 @@ def test_a_worker_without_the_package_is_named(client):
         client.run(lambda: sys.modules.pop("course_utils._workers"))
 
 
-def test_a_sweep_within_a_run_does_not_wait_for_its_turn():
-    def outer(value, seed):
-        inner = sweep(lambda factor, seed: {"product": factor * value}, {"factor": [1, 2]}, [0])
-        return {"sum": float(inner["product"].sum())}
-
-    runs = sweep(outer, {"value": [1, 2]}, [0], workers=2)
-    assert runs["sum"].values.ravel().tolist() == [3, 6]
+def lose_scheduler(cluster, client):
+    cluster.sync(cluster.scheduler.close)
 
 
-def test_a_lost_scheduler_leaves_what_is_finished(tmp_path):
-    lost = tmp_path / "lost"
+def interrupt(cluster, client):
+    """As a notebook's interrupt goes to a group of processes, it goes to the workers, too."""
+    for process in (*client.run(os.getpid).values(), os.getpid()):
+        os.kill(process, signal.SIGINT)
 
-    def lethal(value, seed):
+
+@pytest.mark.parametrize("happens", [lose_scheduler, interrupt])
+def test_what_is_finished_is_kept(tmp_path, happens):
+    begun = tmp_path / "begun"
+
+    def slow_at_last(value, seed):
         if value == 3:
-            lost.touch()
+            begun.touch()
             time.sleep(2)
         return {"double": 2 * value}
 
-    def close_when_told():
-        while not lost.exists():
+    def watch():
+        while not begun.exists():
             time.sleep(0.1)
-        cluster.sync(cluster.scheduler.close)
+        happens(cluster, client)
 
     patient = dask.config.set({"distributed.comm.timeouts.connect": "3s"})  # else 30 s
     with patient, LocalCluster(n_workers=1, threads_per_worker=1, **OPTIONS) as cluster:
-        with Client(cluster.scheduler_address), joblib.parallel_config("dask"):
-            closing = threading.Thread(target=close_when_told)
-            closing.start()
-            with pytest.warns(SweepWarning, match="the connection to the cluster is lost"):
-                kept = sweep(lethal, {"value": list(range(12))}, [0])
-            closing.join()
+        with Client(cluster.scheduler_address) as client, joblib.parallel_config("dask"):
+            watching = threading.Thread(target=watch)
+            watching.start()
+            with pytest.warns(SweepWarning):
+                kept = sweep(slow_at_last, {"value": list(range(12))}, [0])
+            watching.join()
+            if happens is interrupt:
+                assert sweep(slow_at_last, {"value": [1]}, [0])["double"] == 2
     assert 1 <= kept["double"].notnull().sum() < 12
-
-
-NOTEBOOK = """
-import os, signal, time, warnings
-import torch
-from course_utils.sweeps import describe, sweep
-warnings.simplefilter("ignore")
-FACTOR = 3.0  # of the notebook, as the experiment is
-
-def experiment(depth, seed):
-    return {{"drawn": FACTOR * torch.rand(depth).sum().item()}}
-
-{connect}
-{run}
-alone = sweep(experiment, {{"depth": depths.depth.values}}, depths.seed.values, workers=1)
-print("identical", depths.drop_attrs().identical(alone.drop_attrs()))
-
-def slow(value, seed):
-    os.write(1, b"started\\n")  # in one piece, or two workers' lines may mix
-    time.sleep(0.1 if value < 4 else 3)
-    return {{"double": 2 * value}}
-
-signal.signal(signal.SIGINT, signal.default_int_handler)
-with joblib.parallel_config("dask"):
-    runs = sweep(slow, {{"value": list(range(12))[::-1]}}, [0])
-    print("kept", int(runs["double"].notnull().sum()), flush=True)
-    again = sweep(slow, {{"value": [1, 2]}}, [0])
-    print("again", int(again["double"].notnull().sum()), flush=True)
-client.close(); cluster.close()
-"""
-
-
-def test_the_page_works_and_an_interrupt_keeps_what_is_finished():
-    """In a process whose __main__ has no file, as a kernel's; its workers are interrupted, too."""
-    connect, _, run = re.findall(r"^```python\n(.*?)^```", PAGE.read_text("utf-8"), re.M | re.S)
-    command = [sys.executable, "-c", NOTEBOOK.format(connect=connect, run=run)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
-    try:
-        assert re.match(r"\d+ runs trained here", process.stdout.readline())
-        assert process.stdout.readline() == "identical True\n"
-        for _ in range(5):
-            assert process.stdout.readline() == "started\n"
-        time.sleep(1)  # four runs are finished, the next two take three seconds
-        os.killpg(process.pid, signal.SIGINT)
-        output, _ = process.communicate(timeout=120)
-    finally:
-        process.kill()
-        process.wait()
-        process.stdout.close()
-    assert 4 <= int(output.split("kept ")[1].split()[0]) < 12 and "again 2" in output

@@ -57,13 +57,6 @@ def same(one: xr.Dataset, other: xr.Dataset) -> bool:
 # ---- a stored result that is not as it was written ----
 
 
-def test_a_whole_file_is_read_and_so_is_one_from_before_there_were_checksums(folder):
-    path = store.save("toy", results(), experiment)
-    assert same(store.load("toy"), results())
-    store.load("toy").to_netcdf(path, engine="scipy")
-    assert b"sha256:" not in path.read_bytes() and same(store.load("toy"), results())
-
-
 def test_a_file_cut_short_anywhere_is_named_with_the_remedy(folder):
     path = store.save("toy", results(), experiment)
     whole = path.read_bytes()

@@ -6,6 +6,7 @@ import itertools
 import shutil
 import sys
 import textwrap
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ import pytest
 import torch
 
 import course_utils
-from course_utils._fingerprint import bare, fingerprint
+from course_utils._fingerprint import fingerprint
 
 EXPERIMENT = """
     import math
@@ -42,7 +43,7 @@ EXPERIMENT = """
             return torch.relu(self.layer(x))
 
     def scaled(x, by=RATE):
-        return x * by
+        return scaled(x / 2, 2 * by) if by > 100 else x * by
 
     def helper(x):
         # the middle man
@@ -69,7 +70,7 @@ EXPERIMENT = """
         return train(model, [volumes(seed)[:2]], loss, optimizer, 3)
 """
 MOVES = {  # an edit of the notebook that decides numbers
-    "a helper of a helper": ("return x * by", "return x * by * 1.5"),
+    "a helper of a helper": ("else x * by", "else x * by * 1.5"),
     "a default": ("RATE = 0.1", "RATE = 0.2"),
     "a nested constant": ("[2, 3]", "[2, 4]"),
     "a class": ("torch.relu(self.layer(x))", "torch.tanh(self.layer(x))"),
@@ -81,7 +82,7 @@ MOVES_NOTHING = {
     "a comment": ("# the middle man", "# the man in the middle"),
     "a docstring": ("def helper(x):", 'def helper(x):\n        "What it does."'),
     "an unused name": ("unused = 1", "unused = 2"),
-    "a line wrapped anew": ("return x * by", "return (\n            x * by\n        )"),
+    "a line wrapped anew": ("else x * by", "else (\n            x * by\n        )"),
     "the message of an error": ('f"no {x}"', '"nothing", x'),
     "an annotation": ("def helper(x):", "def helper(x: torch.Tensor) -> float:"),
 }
@@ -170,9 +171,9 @@ def test_constants_by_value():
     assert digest({"a": (1, 2)}) != digest({"a": [1, 2]})
 
 
+@dataclass
 class Factor:
-    def __init__(self, value):
-        self.value = value
+    value: float
 
     def method(self, x):
         return x * self.value
@@ -198,35 +199,3 @@ def test_methods_closures_and_shadowed_builtins_count():
     assert using(closing_over(1), closing_over(1)) != using(closing_over(1), closing_over(2))
     assert using(defaulting(1)) != using(defaulting(2)), "a default that is given by name alone"
     assert using(max) != using(min)
-
-
-def test_what_refers_to_itself_comes_to_an_end():
-    def countdown(n):
-        return n and countdown(n - 1)
-
-    knot = Factor(1)
-    knot.value = knot
-
-    def experiment(seed):
-        return countdown(3), knot
-
-    assert fingerprint(experiment)
-
-
-def test_what_cannot_be_compared_is_named():
-    generator = torch.Generator()
-
-    def experiment(seed):
-        return torch.rand(1, generator=generator)
-
-    with pytest.raises(TypeError, match="generator' is a Generator, which cannot be compared"):
-        fingerprint(experiment)
-
-
-def test_a_digest_does_not_depend_on_the_version_of_python():
-    """The form of ``ast.dump`` does; this one is written down here."""
-    spelled = bare("def f(x: int) -> int:\n    'why'\n    raise ValueError(f'{x}')")
-    assert spelled == (
-        "Module(body=[FunctionDef(name='f', args=arguments(args=[arg(arg='x')]), "
-        "body=[Raise(exc=Name(id='ValueError'))])])"
-    )

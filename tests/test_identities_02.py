@@ -4,12 +4,9 @@ import math
 
 import pytest
 import torch
-import torch.nn.functional as F
 from execution import ROOT
-from torch import nn
 
 from course_utils._runs import isolated
-from course_utils.measures import linear_probe
 
 VARIANCES = {"torch": 1 / 3, "glorot": 1.0, "kaiming": 2.0}  # of a weight, times the fan-in
 DEPTH = 8
@@ -118,17 +115,3 @@ def test_normalised_gradients_have_the_size_of_each_layers_weights(lesson, digit
         torch.testing.assert_close(weight.grad.flatten(1).norm(dim=1), sizes, rtol=1e-6, atol=0)
     along = torch.cosine_similarity(before.flatten(1), model.weights.grad.flatten(1))
     torch.testing.assert_close(along, torch.ones(DEPTH))  # the direction is the gradient's own
-
-
-def test_the_check_up_probes_what_the_last_layer_in_use_is_given(lesson, capsys):
-    """Here of a convolutional head with one logit, its targets (N, 1), beside an unused layer."""
-    with isolated(0):
-        images, classes = torch.randn(64, 1, 6, 6), torch.arange(64) % 2
-        body = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU())
-        net = nn.Sequential(body, nn.Conv2d(4, 1, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten())
-        net[-1].unused = nn.Linear(9, 9)
-    targets = classes[:, None].float()
-    lesson.check_up(net, images, targets, F.binary_cross_entropy_with_logits)
-    assert body[1].num_batches_tracked == 0
-    read = linear_probe(body(images).mean((2, 3)), classes)
-    assert f"probe at the last layer: {read:.0%} (guess: 50%)" in capsys.readouterr().out

@@ -3,7 +3,6 @@
 The parabola of the notebook is a fixed sequence but for noise of 1e-12.
 """
 
-import copy
 import math
 import random
 from pathlib import Path
@@ -13,7 +12,6 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import nn
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -157,26 +155,6 @@ def test_swapping_views_loses_images_and_leaks_them_and_a_permutation_does_not(p
     broken, right = (page.shuffled(way, 0) for way in ("random.shuffle", "permutation"))
     assert broken["distinct"] < 0.6 and broken["leaked"] > 0.3
     assert right == {"distinct": 1.0, "leaked": 0.0}
-
-
-def test_the_take_home_reads_adam_and_writes_nothing(page, capsys):
-    """Of a frozen layer and a trained one, in two groups; before and after the first step."""
-    model = nn.Sequential(nn.Linear(6, 4).requires_grad_(False), nn.Linear(4, 3))
-    groups = [{"params": model[0].parameters()}, {"params": model[1].parameters(), "lr": -0.002}]
-    adam, inputs, targets = torch.optim.Adam(groups, lr=0.01), torch.randn(12, 6), torch.arange(12)
-    batch = inputs, targets % 3
-    page.check_up(model, adam, *batch)
-    assert "not made a step" in capsys.readouterr().out
-    F.cross_entropy(model(inputs), targets % 3).backward()
-    adam.step()
-    before = copy.deepcopy(adam.state_dict())
-    page.check_up(model, adam, *batch)
-    said = capsys.readouterr().out
-    assert "learning rate 1.0e-02, -2.0e-03\nNOT POSITIVE" in said
-    assert "steps / rate: root mean square 1, largest 1" in said, "Adam's first step is its rate"
-    assert str(adam.state_dict()) == str(before) and len(adam.state) == 2
-    page.check_up(model, torch.optim.SGD(model.parameters(), lr=0.01), *batch)
-    assert "SGD is not Adam" in capsys.readouterr().out
 
 
 PROBABILITIES = "as the probabilities that the outputs are"

@@ -5,7 +5,6 @@ import pytest
 import torch
 import xarray as xr
 
-from course_utils import _files as files
 from course_utils import _store as store
 from course_utils import _stored_runs, sweeps
 from course_utils.figures import original_of
@@ -162,13 +161,6 @@ def test_a_broken_file_is_named_and_takes_nothing_away(everything, make_data):
     with pytest.warns(SweepWarning, match=r"toy\.nc"):
         make_data()  # the remedy that the message names
     assert toy().attrs["runs"] == 2
-
-
-def test_make_data_asks_before_it_trains_whether_it_can_store(folder, make_data, monkeypatch):
-    folder.touch()  # a file where the folder should be
-    monkeypatch.setattr(sweeps, "_train", lambda *arguments: pytest.fail("it trains first"))
-    with pytest.raises(files.WriteError, match="nothing can be written into .*store"):
-        make_data()
 
 
 def test_the_grid_behind_a_lab(folder, monkeypatch):
