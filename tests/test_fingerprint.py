@@ -16,6 +16,8 @@ import torch
 import course_utils
 from course_utils._fingerprint import fingerprint
 
+HOME = Path(course_utils.__file__).parent
+NUMBERS = itertools.count()
 EXPERIMENT = """
     import math
     from dataclasses import dataclass
@@ -54,14 +56,13 @@ EXPERIMENT = """
     unused = 1
 
     def experiment(width, seed):
-        block = Block(width)
         unused = 3  # a local with the name of a global
 
         def again():
             return unused + 1
 
         x = torch.full((width,), 2.0) * math.pi
-        return {"value": float(helper(block(x)).detach().sum()) + width + 0 * again()}
+        return {"value": helper(Block(width)(x)).sum().item() + width + 0 * again()}
 
     def packaged(width, seed):
         model = Block(width)
@@ -107,52 +108,44 @@ PACKAGE_MOVES_NOTHING = {
 def defined(tmp_path, monkeypatch):
     """A function that defines the experiments from edited source, as running a cell again would."""
     monkeypatch.syspath_prepend(tmp_path)
-    numbers = itertools.count()
 
     def define(old: str = "", new: str = ""):
         assert old in EXPERIMENT
-        name = f"cells_{next(numbers)}"
+        name = f"cells_{next(NUMBERS)}"
         (tmp_path / f"{name}.py").write_text(textwrap.dedent(EXPERIMENT.replace(old, new)))
         importlib.invalidate_caches()
         return importlib.import_module(name)
 
-    yield define
-    for name in range(next(numbers)):
-        del sys.modules[f"cells_{name}"]
+    return define
 
 
 @pytest.fixture
 def of_packaged(defined, tmp_path, monkeypatch):
     """A function: the fingerprint of an experiment under a package that was edited."""
-    home = Path(course_utils.__file__).parent
+    defined()  # so that all modules in question are imported
+    ours = [name for name in sys.modules if name.startswith(HOME.name)]
 
     def compute(module: str, old: str, new: str):
-        before = {name: sys.modules[name] for name in sys.modules if name.startswith(home.name)}
-        copy = tmp_path / f"tree{len(list(tmp_path.glob('tree*')))}"
-        shutil.copytree(home, copy / home.name, ignore=shutil.ignore_patterns("__pycache__"))
-        file = copy / home.name / f"{module}.py"
+        tree = tmp_path / f"tree_{next(NUMBERS)}"
+        shutil.copytree(HOME, tree / HOME.name, ignore=shutil.ignore_patterns("__pycache__"))
+        file = tree / HOME.name / f"{module}.py"
         assert old in file.read_text()
         file.write_text(file.read_text().replace(old, new))
-        for name in before:
-            del sys.modules[name]
-        monkeypatch.syspath_prepend(copy)
-        try:
-            found = importlib.import_module("course_utils._fingerprint")
-            assert Path(found.__file__).is_relative_to(copy)
-            return found.fingerprint(defined().packaged)
-        finally:
-            for name in [name for name in sys.modules if name.startswith(home.name)]:
-                del sys.modules[name]
-            sys.modules.update(before)
+        with monkeypatch.context() as patch:
+            for name in ours:
+                patch.delitem(sys.modules, name)
+            patch.syspath_prepend(tree)
+            edited = importlib.import_module("course_utils._fingerprint")
+            return edited.fingerprint(defined().packaged)
 
     return compute
 
 
-@pytest.mark.parametrize("edit", [*MOVES, *MOVES_NOTHING])
-def test_an_edit_of_the_notebook_counts_if_it_moves_a_number(defined, edit):
-    changed = (MOVES | MOVES_NOTHING)[edit]
-    same = fingerprint(defined().experiment) == fingerprint(defined(*changed).experiment)
-    assert same == (edit in MOVES_NOTHING)
+def test_an_edit_of_the_notebook_counts_if_it_moves_a_number(defined):
+    now = fingerprint(defined().experiment)
+    for edit, changed in (MOVES | MOVES_NOTHING).items():
+        same = fingerprint(defined(*changed).experiment) == now
+        assert same == (edit in MOVES_NOTHING), edit
 
 
 def test_so_does_an_edit_of_the_package(of_packaged):
