@@ -135,6 +135,7 @@ def test_what_is_finished_is_kept(tmp_path, happens):
             time.sleep(0.1)
         happens(cluster, client)
 
+    alone(slow_at_last, {"value": [1]})  # after which this process has to hear interrupts
     patient = dask.config.set({"distributed.comm.timeouts.connect": "3s"})  # else 30 s
     with patient, LocalCluster(n_workers=1, threads_per_worker=1, **OPTIONS) as cluster:
         with Client(cluster.scheduler_address) as client, joblib.parallel_config("dask"):

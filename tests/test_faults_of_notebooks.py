@@ -1,4 +1,4 @@
-"""What readers do to a notebook: edit its experiment, run cells in any order, interrupt them.
+"""What readers do to a notebook: edit its experiment, run cells in any order and all again.
 
 Each notebook is edited; the rest is done to the shortest here, and to all of them by `make faults`.
 """
@@ -24,36 +24,6 @@ NOTEBOOKS = EVERY if os.environ.get("COURSE_FAULTS") else EVERY[:1]
 SETUP = 2  # the set-up cell and the imports below it
 
 CLEAR = ("NameError: name ", "has not been asked", "has not been added")  # and which
-
-# Strikes when the main thread is in the function of this name, on a fast machine and a slow one.
-# Imports nothing under a name that a notebook might take for itself.
-INTERRUPT = """
-def interrupt(inside):
-    import os, signal, sys, threading, time
-    def running():
-        frame = sys._current_frames()[threading.main_thread().ident]
-        while frame and frame.f_code.co_name != inside:
-            frame = frame.f_back
-        return frame
-    while not running():
-        time.sleep(0.005)
-    os.kill(os.getpid(), signal.SIGINT)
-
-def interrupt_in(name):
-    import threading
-    threading.Thread(target=interrupt, args=[name], daemon=True).start()
-"""
-# The lab's own button, pressed while no cell is running: then a kernel ignores interrupts, so the
-# lab itself has to listen to this one.
-RUN_LIVE = """
-import gc, signal as signals
-(knobs,) = [thing for thing in gc.get_objects() if type(thing).__name__ == "Lab" and thing.comm]
-before = signals.signal(signals.SIGINT, signals.SIG_IGN)
-interrupt_in("train")
-knobs.run.click()
-signals.signal(signals.SIGINT, before)
-print(knobs.status.value)
-"""
 
 
 class Reader:
@@ -116,19 +86,6 @@ def test_cells_in_any_order_miss_a_name_and_nothing_else(reader):
         for cell in random.Random(1).sample(cells, len(cells)):
             for error in errors(reader.run(cell.source)):
                 assert any(words in error for words in CLEAR), f"{error}\n{cell.source}"
-
-
-def test_an_interrupted_sweep_and_an_interrupted_live_run_leave_a_kernel_that_works(reader):
-    sweeps = [cell.source for cell in reader.cells if "sweep(" in cell.source.replace("import", "")]
-    reader.run(INTERRUPT)
-    for cell in reader.cells:  # what the sweep and the lab need; cells that show runs miss them
-        if cell.source == sweeps[0]:
-            said = str(reader.run("interrupt_in('_train')\n" + cell.source))
-            assert "KeyboardInterrupt" in said or "interrupted" in said, said
-        elif cell.source not in sweeps:
-            reader.run(cell.source)
-    live = reader.run(RUN_LIVE)
-    assert not errors(live) and "Interrupted" in text(live)
 
 
 def test_run_all_twice_after_that_shows_what_is_committed(reader):

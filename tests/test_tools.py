@@ -26,9 +26,8 @@ def test_course_writes_pages_and_names_what_fails(notebook, call, tmp_path):
     assert status == 1 and "01_good," not in printed
     assert "02_bad, cell 2 `report('02_bad')`: ClaimFailed: does not hold: ['small']" in printed
     assert "03_error, cell 1 `1 / 0`: ZeroDivisionError: division by zero" in printed
-    good, bad, error = (
-        path.read_text(encoding="utf-8") for path in sorted((tmp_path / "build").glob("*.html"))
-    )
+    pages = sorted((tmp_path / "build").glob("*.html"))
+    good, bad, error = (page.read_text(encoding="utf-8") for page in pages)
     assert 'alt="two falling curves"' in good and "torch" in good  # provenance
     assert "still run" in bad and "not run" not in error
     status, printed = call(run_notebooks.main, "course", "01")
@@ -66,10 +65,8 @@ def test_data_recomputes_what_is_stale_alone(notebook, call, tmp_path, monkeypat
     monkeypatch.setattr(store, "store_folder", lambda: tmp_path / "store")
     monkeypatch.setattr(run_notebooks, "MADE", tmp_path / "stores.json")
     source = "from course_utils.sweeps import sweep\n\n\ndef toy(width, seed):\n    return {'x': 1}"
-    elsewhere = (
-        "import pathlib\nfrom course_utils import _store\n"
-        f"_store.store_folder = lambda: pathlib.Path({str(tmp_path / 'store')!r})"
-    )
+    elsewhere = "import pathlib\nfrom course_utils import _store\n"
+    elsewhere += f"_store.store_folder = lambda: pathlib.Path({str(tmp_path / 'store')!r})"
     made = "print(sweep(toy, {'width': [1]}, name='toy', workers=1).attrs['runs'])"
     path = notebook("01_data", "# Data", source, elsewhere, made)
     before = path.read_bytes()
@@ -104,21 +101,18 @@ def test_refresh_writes_nothing_after_a_failure(notebook, call):
     assert path.read_bytes() == before
 
 
-@pytest.mark.parametrize(
-    ("main", "arguments", "message"),
-    [
+def test_bad_input_is_named(notebook, tmp_path, capsys):
+    notebook("01_a", "# A")
+    notebook("02_b", "# B")
+    for main, arguments, message in (
         (replicate.main, ["--seeds", "5-1"], "must rise"),
         (arithmetic.main, ["--workers", "0"], "workers must be 1 or larger, got 0"),
         (verify.main, ["0"], "notebook '0' means 2 of: 01_a, 02_b"),
-        (run_notebooks.main, ["refresh", "--folder", "nowhere"], "there is no notebook in nowhere"),
-    ],
-)
-def test_bad_input_is_named(notebook, tmp_path, capsys, main, arguments, message):
-    notebook("01_a", "# A")
-    notebook("02_b", "# B")
-    with pytest.raises(SystemExit) as stop:
-        main(["--folder", f"{tmp_path / 'notebooks'}", *arguments])
-    assert stop.value.code == 2 and message in capsys.readouterr().err
+        (run_notebooks.main, ["course", "9"], "notebook '9' means 0 of: 01_a, 02_b"),
+    ):
+        with pytest.raises(SystemExit) as stop:
+            main(["--folder", f"{tmp_path / 'notebooks'}", *arguments])
+        assert stop.value.code == 2 and message in capsys.readouterr().err
 
 
 def test_select_takes_numbers_names_and_paths(notebook):

@@ -11,7 +11,6 @@ import samples
 import verify
 import xarray as xr
 from definitions import Use
-from machine import kind
 from stand_in import CLAIMS, FAILING
 
 from course_utils import _store as store
@@ -28,25 +27,26 @@ def verified(call, tmp_path, monkeypatch):
     return lambda *more: call(verify.main, "--proof", f"{tmp_path / 'proof'}", *more)
 
 
-def test_what_moved_is_recomputed_compared_and_recorded(notebook, call, verified, tmp_path):
+@pytest.fixture
+def good(notebook, call):
     path = notebook("01_good", "# Good", CLAIMS, "report('01_good')")
     call(run_notebooks.main, "refresh")
+    return path
+
+
+def test_what_moved_is_recomputed_compared_and_recorded(good, verified, tmp_path):
     status, printed = verified()
     assert status == 0 and printed.splitlines()[-1] == "verify: 1 notebook, 2 claims, all hold"
     record = computed.load("01_good", tmp_path / "proof")["verified"]
-    assert record["code"] == code_digest.digest(path)
+    assert record["code"] == code_digest.digest(good)
     assert record["claims"]["small"]["values"] == {"0": 0, "1": 1, "2": 2, "3": 3, "4": 4}
     status, printed = verified()
     assert status == 0 and "not moved: 01_good" in printed and "recomputed" not in printed
     assert "01_good: recomputed, 2 of 2 claims hold" in verified("--all")[1]
 
 
-def test_an_output_or_a_claim_that_fails_is_named_and_not_recorded(
-    notebook, call, verified, tmp_path
-):
-    path = notebook("01_good", "# Good", CLAIMS, "report('01_good')")
-    call(run_notebooks.main, "refresh")
-    path.write_text(path.read_text().replace("seeds are whole [", "seeds are half ["))
+def test_what_fails_is_named_and_not_recorded(good, notebook, verified, tmp_path):
+    good.write_text(good.read_text().replace("seeds are whole [", "seeds are half ["))
     notebook("02_bad", "# Bad", FAILING, "report('02_bad')")
     status, printed = verified()
     assert status == 1
@@ -55,12 +55,9 @@ def test_an_output_or_a_claim_that_fails_is_named_and_not_recorded(
     assert not list((tmp_path / "proof").iterdir())
 
 
-def test_a_record_written_by_hand_is_found_out(notebook, call, verified, tmp_path, monkeypatch):
-    notebook("01_good", "# Good", CLAIMS, "report('01_good')")
-    call(run_notebooks.main, "refresh")
-    verified()
+def test_a_record_written_by_hand_is_found_out(good, verified, tmp_path, monkeypatch):
     monkeypatch.setenv("CI", "true")
-    assert verified()[0] == 0
+    assert [verified()[0], verified()[0]] == [0, 0]
 
     def verified_with(value, **others):
         file = tmp_path / "proof" / "01_good.json"
@@ -79,38 +76,34 @@ def test_a_record_written_by_hand_is_found_out(notebook, call, verified, tmp_pat
     assert status == 1 and "01_good, claim whole: does not hold with seed" in printed
 
 
-# Of a notebook with one stored result: each cell, and whether a change of it asks for more.
-CELLS = {
-    "imports": "from course_utils.figures import new_figure, show\n"
+CELLS = [
+    "from course_utils.figures import new_figure, show\n"
     "from course_utils.measures import weight_norm",
-    "experiment": "RATE = 0.1\n\n\ndef experiment(width, seed):\n    return {'loss': RATE * width}",
-    "figure": "figure, (ax,) = new_figure()\nax.plot([1, 2])\nshow(figure, 'a line')",
-    "figure that computes": "figure, (ax,) = new_figure()\nmost = 3\nshow(figure, 'a line')",
-    "claims": "report('01_toy', most)",
-}
+    "RATE = 0.1\n\n\ndef experiment(width, seed):\n    return {'loss': RATE * width}",
+    "figure, (ax,) = new_figure()\nax.plot([1, 2])\nshow(figure, 'a line')",
+    "figure, (ax,) = new_figure()\nmost = 3\nshow(figure, 'a figure that computes')",
+    "report('01_toy', most)",
+]
 
 
-@pytest.mark.parametrize(
-    ("cell", "old", "new", "moves"),
-    [
-        ("experiment", "0.1", "0.2", True),
-        ("experiment", "RATE = 0.1", "RATE = 0.1  # of SGD", False),
-        ("claims", "most", "most + 1", True),
-        ("figure", "[1, 2]", "[1, 3]", False),
-        ("figure that computes", "3", "4", True),
-        ("imports", "weight_norm", "weight_norm, weight_penalty", True),
-    ],
-)
-def test_a_notebook_moves_with_its_code_and_not_with_its_drawing(notebook, cell, old, new, moves):
-    before = code_digest.digest(notebook("01_toy", "# Toy", *CELLS.values()))
-    changed = CELLS | {cell: CELLS[cell].replace(old, new)}
-    after = code_digest.digest(notebook("01_toy", "# Other words", *changed.values()))
-    assert (before != after) == moves
+def test_a_notebook_moves_with_its_code_and_not_with_its_drawing(notebook):
+    before = code_digest.digest(notebook("01_toy", "# Toy", *CELLS))
+    for old, new, moves in (
+        ("0.1", "0.2", True),
+        ("RATE = 0.1", "RATE = 0.1  # of SGD", False),
+        ("'01_toy', most", "'01_toy', most + 1", True),
+        ("[1, 2]", "[1, 3]", False),
+        ("most = 3", "most = 4", True),
+        ("weight_norm", "weight_norm, weight_penalty", True),
+    ):
+        changed = [cell.replace(old, new) for cell in CELLS]
+        after = code_digest.digest(notebook("01_toy", "# Other words", *changed))
+        assert (before != after) == moves, new
 
 
 def test_a_notebook_moves_with_what_it_reaches_of_the_package(notebook, monkeypatch):
     """How far that is, tests/test_fingerprint.py says."""
-    path = notebook("01_toy", "# Toy", *CELLS.values())
+    path = notebook("01_toy", "# Toy", *CELLS)
     assert set(code_digest.imported(path)) == {"course_utils.measures.weight_norm"}
     before = code_digest.digest(path)
     with monkeypatch.context() as patch:
@@ -186,9 +179,3 @@ def test_values_are_one_but_for_the_last_digits_of_a_mean():
     for was, now in ((0.2, 0.2 + 1e-7), ("nan", "nan"), (0, 1e-9)):
         assert verify.same(was, now)
     assert not verify.same(0.2, 0.21) and not verify.same("inf", 3.0)
-
-
-def test_bits_depend_on_the_processor_on_torch_and_on_its_instructions():
-    versions = "course_utils 0.1.0, Python 3.11.7, torch 2.13.0+cpu (AVX2), numpy 2.4.6"
-    assert kind("P", versions) == "P, torch 2.13.0+cpu (AVX2)"
-    assert kind("P", "numpy 2.4.6") == kind("", versions) == "", "unknown"
