@@ -3,7 +3,6 @@
 import copy
 import functools
 import math
-from pathlib import Path
 from types import ModuleType
 
 import numpy as np
@@ -11,6 +10,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 import xarray as xr
+from execution import ROOT
 from scipy.integrate import quad
 from torch import nn
 
@@ -19,13 +19,6 @@ from course_utils.measures import weight_norm
 from course_utils.models import count_parameters, initial_variance, kernels
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-
-NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
-
-
-@pytest.fixture(scope="module")
-def page(defined) -> ModuleType:
-    return defined(NOTEBOOKS / "01_bigger_model_higher_loss.ipynb")
 
 
 @pytest.fixture
@@ -166,7 +159,7 @@ TAKE_HOME = {
 @pytest.mark.parametrize("number", TAKE_HOME)
 def test_a_take_home_function_leaves_the_model_alone(defined, monkeypatch, number):
     """What they print of the notebooks' own models is in the committed outputs."""
-    (path,) = NOTEBOOKS.glob(f"{number}_*.ipynb")
+    (path,) = ROOT.glob(f"notebooks/{number}_*.ipynb")
     page = defined(path)
     monkeypatch.setattr(page, "show", lambda *_: None, raising=False)
     model = nn.Sequential(nn.Linear(16, 8), nn.BatchNorm1d(8), nn.Dropout(0.5), nn.Linear(8, 2))

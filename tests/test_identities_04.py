@@ -5,8 +5,6 @@ import copy
 import math
 from collections.abc import Iterator
 from itertools import islice, pairwise
-from pathlib import Path
-from types import ModuleType
 
 import pytest
 import scipy.stats
@@ -14,18 +12,12 @@ import torch
 import torch.nn.functional as F
 import xarray as xr
 from definitions import code
+from execution import ROOT
 from torch import nn
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-NOTEBOOK = Path(__file__).resolve().parent.parent / "notebooks" / "04_too_good_too_fast.ipynb"
-
-
-@pytest.fixture(scope="module")
-def page(defined) -> ModuleType:
-    module = defined(NOTEBOOK)
-    module.NETS["GoogLeNet-like"](module.HEAD)(module.examples(0)[0][:1])  # imports what is slow
-    return module
+NOTEBOOK = ROOT / "notebooks" / "04_too_good_too_fast.ipynb"
 
 
 @pytest.fixture

@@ -5,8 +5,6 @@ The parabola of the notebook is a fixed sequence but for noise of 1e-12.
 
 import math
 import random
-from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
@@ -14,13 +12,6 @@ import torch
 import torch.nn.functional as F
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-
-NOTEBOOK = Path(__file__).resolve().parent.parent / "notebooks" / "05_adam_explosion.ipynb"
-
-
-@pytest.fixture(scope="module")
-def page(defined) -> ModuleType:
-    return defined(NOTEBOOK)
 
 
 def loss_and_pull(loss, margins: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
