@@ -1,4 +1,4 @@
-"""Full disks, read-only folders, garbled files, two writers at once: one sentence, nothing lost.
+"""Full disks, read-only folders, garbled files: one sentence, nothing lost.
 
 Checkouts are made read-only for real, in a mount namespace of their own (Linux, as root or where
 user namespaces are allowed); elsewhere those tests are skipped.
@@ -93,23 +93,6 @@ def test_what_a_killed_process_left_goes_with_a_later_write(tmp_path):
     os.utime(left, (ago, ago))
     files.write(tmp_path / "record.json", "whole again")
     assert [file.name for file in tmp_path.iterdir()] == ["record.json"]
-
-
-def test_two_processes_may_write_the_same_file(tmp_path):
-    """The loser's file is replaced whole; with one temporary name they would mix or collide."""
-    path = tmp_path / "record.json"
-    code = (
-        "import sys\nfrom pathlib import Path\nfrom course_utils._files import write\n"
-        "for _ in range(400): write(Path(sys.argv[1]), sys.argv[2])"
-    )
-    contents = ["a" * 90_000, "b" * 20_000]
-    commands = ([sys.executable, "-c", code, path, content] for content in contents)
-    writers = [subprocess.Popen(command, cwd=ROOT) for command in commands]
-    assert [writer.wait(timeout=60) for writer in writers] == [0, 0]
-    assert path.read_text() in contents and list(tmp_path.iterdir()) == [path]
-
-
-# ---- checkouts that are read-only, for real ----
 
 
 def read_only(*command: str) -> subprocess.CompletedProcess:

@@ -61,13 +61,9 @@ EXPERIMENT = """
         def again():
             return unused + 1
 
-        x = torch.full((width,), 2.0) * math.pi
-        return {"value": helper(Block(width)(x)).sum().item() + width + 0 * again()}
-
-    def packaged(width, seed):
-        model = Block(width)
-        optimizer = torch.optim.SGD(model.parameters(), lr=RATE)
-        loss = lambda model, x, y: {"data": model(x).sum(), "penalty": weight_penalty(model, 1.0)}
+        model = Block(width + again())
+        optimizer = torch.optim.SGD(model.parameters(), lr=math.pi)
+        loss = lambda model, x, y: {"data": helper(model(x)), "penalty": weight_penalty(model, 1)}
         return train(model, [volumes(seed)[:2]], loss, optimizer, 3)
 """
 MOVES = {  # an edit of the notebook that decides numbers
@@ -77,7 +73,7 @@ MOVES = {  # an edit of the notebook that decides numbers
     "a class": ("torch.relu(self.layer(x))", "torch.tanh(self.layer(x))"),
     "the fields of a class": ("depth: int = 2", "depth: int = 3"),
     "a guard": ("if x is None", "if x is True"),
-    "the experiment": ("+ width +", "- width +"),
+    "the experiment": ("width + again()", "width - again()"),
 }
 MOVES_NOTHING = {
     "a comment": ("# the middle man", "# the man in the middle"),
@@ -136,7 +132,7 @@ def of_packaged(defined, tmp_path, monkeypatch):
                 patch.delitem(sys.modules, name)
             patch.syspath_prepend(tree)
             edited = importlib.import_module("course_utils._fingerprint")
-            return edited.fingerprint(defined().packaged)
+            return edited.fingerprint(defined().experiment)
 
     return compute
 

@@ -29,10 +29,6 @@ UNPICKLING = re.compile(  # what opens a pickle, or a file that can hold one
     r"|\btorch(\.load\((?!.*weights_only=True)|\b.*import.*\bload\b)|allow_pickle=(?!False)"
     r"|\bjoblib(\.|\b.*import.*\b)(load|Memory)\b"
 )
-SWITCHED_OFF = re.compile(
-    r"(IdentityProvider|ServerApp|NotebookApp|LabApp)\.(token|password)|disable_check_xsrf"
-    r"|allow_remote_access|allow_origin|0\.0\.0\.0|\bip=['\"]?(\*|::)|password_required"
-)
 
 
 def test_nothing_opens_a_pickle():
@@ -115,9 +111,3 @@ def test_the_lab_listens_on_this_machine_only_and_wants_its_token(server):
     assert heard_at(process) == set()
     with socket.create_server(("", 0)):  # the search finds one on every address
         assert heard_at(psutil.Process()) == {"0.0.0.0"}
-
-
-def test_no_guard_of_a_server_is_switched_off():
-    documents = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "Makefile"]
-    for path in (*CODE, *NOTEBOOKS, *documents):
-        assert not SWITCHED_OFF.search(path.read_text(encoding="utf-8")), path.name

@@ -1,12 +1,9 @@
 """The tools that run notebooks: what goes wrong in a notebook is named, and never passed over."""
 
-import arithmetic
 import execution
 import nbformat
 import pytest
-import replicate
 import run_notebooks
-import verify
 from stand_in import CLAIMS, FAILING
 
 from course_utils import _store as store
@@ -99,20 +96,6 @@ def test_refresh_writes_nothing_after_a_failure(notebook, call):
     status, printed = call(run_notebooks.main, "refresh")
     assert status == 1 and "cell 3 `report('01_bad')`: ClaimFailed" in printed
     assert path.read_bytes() == before
-
-
-def test_bad_input_is_named(notebook, tmp_path, capsys):
-    notebook("01_a", "# A")
-    notebook("02_b", "# B")
-    for main, arguments, message in (
-        (replicate.main, ["--seeds", "5-1"], "must rise"),
-        (arithmetic.main, ["--workers", "0"], "workers must be 1 or larger, got 0"),
-        (verify.main, ["0"], "notebook '0' means 2 of: 01_a, 02_b"),
-        (run_notebooks.main, ["course", "9"], "notebook '9' means 0 of: 01_a, 02_b"),
-    ):
-        with pytest.raises(SystemExit) as stop:
-            main(["--folder", f"{tmp_path / 'notebooks'}", *arguments])
-        assert stop.value.code == 2 and message in capsys.readouterr().err
 
 
 def test_select_takes_numbers_names_and_paths(notebook):
