@@ -65,9 +65,6 @@ def test_a_reader_trains_one_seed_and_reads_the_others(everything):
     np.testing.assert_array_equal(runs["value"], everything["value"])
     assert "equals the stored runs, bit for bit" in describe(runs)
     assert original_of(runs) is None
-    plain = xr.load_dataset(store.store_path("toy"), engine="scipy")  # without pickle
-    described = {"fingerprint", "settings", "seeds", "versions", "command", "cpu_seconds"}
-    assert described <= set(plain.attrs)
 
 
 def test_a_long_table_may_come_from_the_store_altogether(everything):
