@@ -4,7 +4,10 @@ import arithmetic
 import computed
 import numpy as np
 import pytest
+import xarray as xr
 from counts import ROOT, Claimed, claimed
+
+from course_utils.claims import Claim
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
@@ -52,3 +55,14 @@ def test_what_falls_is_named(machines, problem):
 def test_how_far_a_value_moved_is_a_share_of_its_margin(was, now, share):
     before, after = entry(was, bound="above 1"), entry(now, bound="above 1")
     assert computed.moved(before, after) == {"up": share}
+
+
+@pytest.mark.parametrize("bound", [{"above": 0}, {"below": 0}])
+def test_a_value_that_is_not_finite_is_judged_as_in_the_notebook(bound):
+    """A run that never reaches its target has infinite steps: slower than one that does."""
+    values = ["-inf", -1, 1, "inf", "nan"]
+    of_seeds = xr.DataArray(np.array(values, float), {"seed": range(5)})
+    claim = Claim("c", "it is so", of_seeds, **bound)
+    ((side, limit),) = bound.items()
+    found = [computed.beyond(f"{side} {limit}", value) for value in values]
+    assert found == (claim.margins > 0).values.tolist()
