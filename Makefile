@@ -25,7 +25,7 @@ test-slow: $(INSTALLED) ## kernels, faults, servers, cluster, random settings of
 	$(OFFLINE) $(RUN) -m pytest -q -rs -m slow tests
 	@echo "make test-slow: everything passed (what was skipped is named above, with its reason)"
 
-faults: $(INSTALLED) ## the longer tests: cells in any order, interrupts, 500 settings, every notebook
+faults: $(INSTALLED) ## the longer tests: cells in any order, 500 settings, every notebook
 	COURSE_FAULTS=1 $(OFFLINE) $(RUN) -m pytest -q -rs \
 		tests/test_faults_of_notebooks.py tests/test_labs_of_notebooks.py
 

@@ -9,7 +9,8 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tools"))
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tools"))
 
 
 @pytest.fixture
@@ -43,6 +44,13 @@ def defined() -> Callable[[Path], ModuleType]:
     from definitions import load  # of tools/, which is on the path by now
 
     return load
+
+
+@pytest.fixture(scope="module")
+def page(request, defined) -> ModuleType:
+    """What the notebook defines that a file of tests is about: 01 of test_identities_01.py."""
+    (path,) = ROOT.glob(f"notebooks/{request.path.stem[-2:]}_*.ipynb")
+    return defined(path)
 
 
 @pytest.fixture

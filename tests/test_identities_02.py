@@ -1,78 +1,61 @@
-"""What arithmetic, not chance, decides in notebook 02.
+"""What arithmetic, not chance, decides in notebook 02: closed forms, and networks that are one."""
 
-The closed forms of the initialisation; networks that are another one with its units renumbered; the
-deep network that is built out of a shallow one; gradients that are given the size of the weights.
-"""
-
-import copy
 import math
 
 import pytest
 import torch
-import torch.nn.functional as F
-from execution import ROOT
-from torch import nn
 
 from course_utils._runs import isolated
-from course_utils.measures import linear_probe
 
-NOTEBOOK = ROOT / "notebooks" / "02_deeper_but_worse.ipynb"
 VARIANCES = {"torch": 1 / 3, "glorot": 1.0, "kaiming": 2.0}  # of a weight, times the fan-in
 DEPTH = 8
 
 
-@pytest.fixture(scope="module")
-def lesson(defined):
-    return defined(NOTEBOOK)
-
-
 @pytest.fixture
-def digits(lesson):
+def digits(page):
     """256 images, from one start; everything made meanwhile is in double precision."""
     usual = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)
     with isolated(0):
-        (inputs, targets), _ = lesson.digits_of(0)
+        (inputs, targets), _ = page.digits_of(0)
         yield inputs[:256].double(), targets[:256]
     torch.set_default_dtype(usual)
 
 
-def spread_and_gradient(lesson, scheme, precision="float64"):
+def start(page, scheme, precision="float64"):
     with isolated(0):
-        found = lesson.start(scheme, precision, 0)
-    return found["spread"].values, found["gradient"].values
+        return page.start(scheme, precision, 0)
 
 
 @pytest.mark.parametrize("scheme", VARIANCES)
-def test_spread_and_gradient_change_by_the_root_of_half_of_n_times_the_variance(lesson, scheme):
+def test_spread_and_gradient_change_by_the_root_of_half_of_n_times_the_variance(page, scheme):
     with isolated(0):
-        layer = lesson.initialised(lesson.relu_stack(1, width=512), scheme)[0]
+        layer = page.initialised(page.relu_stack(1, width=512), scheme)[0]
     found = 512 * layer.weight.detach().square().mean().item()
     assert found == pytest.approx(VARIANCES[scheme], rel=0.02)
     factor = math.sqrt(VARIANCES[scheme] / 2)
-    assert lesson.FACTORS[scheme] == pytest.approx(factor)
-    spread, gradient = spread_and_gradient(lesson, scheme)
-    assert len(spread) == lesson.LAYERS == 32
+    assert page.FACTORS[scheme] == pytest.approx(factor)
+    spread, gradient = (start(page, scheme)[name].values for name in ("spread", "gradient"))
+    assert len(spread) == page.LAYERS == 32
     assert (gradient[0] / gradient[-1]) ** (1 / 31) == pytest.approx(factor, rel=0.06)
     # ReLU also turns all directions towards each other: a little faster, never slower
     assert 0.85 * factor < (spread[-1] / spread[0]) ** (1 / 31) < 1.02 * factor
 
 
-def test_in_single_precision_rounding_is_all_that_a_dead_stack_puts_out(lesson):
+def test_in_single_precision_rounding_is_all_that_a_dead_stack_puts_out(page):
     dead, alive = (
-        [spread_and_gradient(lesson, scheme, p)[0][-1] for p in ("float32", "float64")]
+        [start(page, scheme, p)["spread"].values[-1] for p in ("float32", "float64")]
         for scheme in ("torch", "kaiming")
     )
     assert dead[1] < 1e-12 and dead[0] > 100 * dead[1]
-    # the control: a stack that is alive has no use for the further digits
-    assert alive[0] == pytest.approx(alive[1], rel=0.01)
+    assert alive[0] == pytest.approx(alive[1], rel=0.01)  # no use for the further digits
 
 
-def losses(lesson, model, inputs, targets, steps=6):
+def losses(page, model, inputs, targets):
     """Loss before each of a few steps of the notebook's optimiser, and at last."""
-    stepper, found = lesson.make_optimizer(model, "SGD", lesson.RATE), []
-    for _ in range(steps + 1):
-        loss = lesson.cross_entropy(model, inputs, targets)
+    stepper, found = page.make_optimizer(model, "SGD", page.RATE), []
+    for _ in range(7):
+        loss = page.cross_entropy(model, inputs, targets)
         found.append(loss.item())
         stepper.zero_grad()
         loss.backward()
@@ -82,10 +65,10 @@ def losses(lesson, model, inputs, targets, steps=6):
 
 @pytest.mark.parametrize(["kind", "same"], [("permutation", True), ("orthogonal", False)])
 @pytest.mark.parametrize("place", ["skip", "start"])
-def test_permutations_are_the_identity_renumbered(lesson, digits, place, kind, same):
+def test_permutations_are_the_identity_renumbered(page, digits, place, kind, same):
     """Around the blocks or as the first weights; orthogonal ones do not commute with ReLU."""
-    model, twin = (lesson.make_stack(depth=DEPTH, **{place: which}) for which in (kind, "identity"))
-    same_order = torch.eye(lesson.WIDTH)
+    model, twin = (page.make_stack(depth=DEPTH, **{place: which}) for which in (kind, "identity"))
+    same_order = torch.eye(page.WIDTH)
     turns = [same_order]  # how the twin's units are numbered, before each layer
     for number, weight in enumerate(model.weights.detach()):
         if place == "start":
@@ -101,46 +84,28 @@ def test_permutations_are_the_identity_renumbered(lesson, digits, place, kind, s
     twin.load_state_dict(model.state_dict() | {"weights": weights, "head.weight": head})
     assert torch.allclose(model(digits[0]), twin(digits[0]), rtol=0, atol=1e-9) is same
     if same:
-        ours, theirs = (losses(lesson, network, *digits) for network in (model, twin))
+        ours, theirs = (losses(page, network, *digits) for network in (model, twin))
         assert ours == pytest.approx(theirs, rel=1e-6)
         assert ours[-1] < 0.9 * ours[0]  # it has learned something meanwhile
 
 
 @pytest.mark.parametrize(["inserted", "same"], [("identity", True), ("noise", False)])
-def test_the_constructed_network_is_the_shallow_one(lesson, digits, inserted, same):
-    shallow = lesson.make_stack(depth=4)
-    losses(lesson, shallow, *digits)  # trained a little, so that no scale is one
-    deep = lesson.deepened(shallow, digits[0], inserted)
+def test_the_constructed_network_is_the_shallow_one(page, digits, inserted, same):
+    shallow = page.make_stack(depth=4)
+    losses(page, shallow, *digits)  # trained a little, so that no scale is one
+    deep = page.deepened(shallow, digits[0], inserted)
     assert len(deep.weights) == 32 and not deep.paths
     furthest = (deep(digits[0]) - shallow(digits[0])).abs().max().item()
     assert (furthest < 1e-9) is same
 
 
-def test_normalised_gradients_have_the_size_of_each_layers_weights(lesson, digits):
-    model = lesson.make_stack(depth=DEPTH)
-    lesson.cross_entropy(model, *digits).backward()
+def test_normalised_gradients_have_the_size_of_each_layers_weights(page, digits):
+    model = page.make_stack(depth=DEPTH)
+    page.cross_entropy(model, *digits).backward()
     before = model.weights.grad.clone()
-    lesson.normalise_gradients(model)
-    for weight in (model.weights, model.scales):
-        sizes = weight.detach().flatten(1).norm(dim=1)
+    page.normalise_gradients(model)
+    for weight in (model.weights, model.scales, model.shifts):
+        sizes = weight.detach().flatten(1).norm(dim=1).clamp_min(0.1)  # shifts begin at 0
         torch.testing.assert_close(weight.grad.flatten(1).norm(dim=1), sizes, rtol=1e-6, atol=0)
-    shifts = model.shifts.grad.norm(dim=1)  # which begin at 0: a tenth at least
-    torch.testing.assert_close(shifts, torch.full((DEPTH,), 0.1), rtol=1e-6, atol=0)
-    # the size alone: the direction is the gradient's own
     along = torch.cosine_similarity(before.flatten(1), model.weights.grad.flatten(1))
-    torch.testing.assert_close(along, torch.ones(DEPTH))
-
-
-def test_the_check_up_probes_what_the_last_layer_in_use_is_given(lesson, capsys):
-    """Here of a convolutional head with one logit, its targets (N, 1), beside an unused layer."""
-    with isolated(0):
-        images, classes = torch.randn(64, 1, 6, 6), torch.arange(64) % 2
-        body = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU())
-        net = nn.Sequential(body, nn.Conv2d(4, 1, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten())
-        net[-1].unused = nn.Linear(9, 9)
-    before = copy.deepcopy(net.state_dict())
-    targets = classes[:, None].float()
-    lesson.check_up(net, images, targets, F.binary_cross_entropy_with_logits)
-    assert all(torch.equal(before[name], value) for name, value in net.state_dict().items())
-    read = linear_probe(body(images).mean((2, 3)), classes)
-    assert f"probe at the last layer: {read:.0%} (guess: 50%)" in capsys.readouterr().out
+    torch.testing.assert_close(along, torch.ones(DEPTH))  # the direction is the gradient's own

@@ -20,10 +20,8 @@ sys.exit(7)"""
 
 def call(*command: str, **variables: str) -> tuple[int, str, str]:
     """Status, output and errors of a command behind tools/offline.sh."""
-    surroundings = {**os.environ, "CI": "", "COLOUR": "green"} | variables
-    done = subprocess.run(
-        ["/bin/sh", SCRIPT, *command], env=surroundings, capture_output=True, text=True, timeout=120
-    )
+    options = {"env": {**os.environ, "CI": "", "COLOUR": "green"} | variables, "timeout": 120}
+    done = subprocess.run(["/bin/sh", SCRIPT, *command], capture_output=True, text=True, **options)
     return done.returncode, done.stdout, done.stderr
 
 

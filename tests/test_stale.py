@@ -25,7 +25,7 @@ def sparse(width, seed):
     return {"loss": width + 1.0}
 
 
-runs = sweep(plain, {"width": [1, 2]}, name="toy")
+runs = sweep(plain, {"width": [0, 1]}, name="toy")
 grid = stored_grid(sparse, {"width": list(range(16))}, name="toy_lab")"""
 
 
@@ -34,11 +34,9 @@ def tree(notebook, tmp_path, monkeypatch):
     """A function that edits the notebook of a small checkout, whose store was made before."""
     path = notebook("01_toy", "# Toy", TOY)
     monkeypatch.setattr(store, "store_folder", lambda: tmp_path / "data" / "store")
-    first, lab = definitions.uses(path)
-    store.save("toy", sweep(stale.experiment(first), {"width": [1, 2]}, range(2), workers=1),
-               stale.experiment(first))  # fmt: skip
-    of_lab = sweep(stale.experiment(lab), {"width": list(range(16))}, [0], workers=1)
-    store.save("toy_lab", of_lab, stale.experiment(lab))
+    for use, widths, seeds in zip(definitions.uses(path), (2, 16), (2, 1), strict=True):
+        function, grid = stale.experiment(use), {"width": list(range(widths))}
+        store.save(use.name, sweep(function, grid, range(seeds), workers=1), function)
     shutil.copytree(Path(course_utils.__file__).parent, tmp_path / "course_utils")
     git = ["git", "-C", f"{tmp_path}", "-c", "user.name=x", "-c", "user.email=x@example.org"]
     subprocess.run([*git, "init", "--quiet"], check=True)
@@ -55,15 +53,13 @@ def tree(notebook, tmp_path, monkeypatch):
     return edit
 
 
-def test_what_computes_the_same_is_stamped_anew(tree, tmp_path, capsys):
+def test_what_computes_the_same_is_stamped_anew(tree, tmp_path):
     path = tree("width * (seed + 1.0)", "(1.0 + seed) * width")
     (use,) = stale.stale([path])
     assert stale.try_again([use], tmp_path) == [] and stale.stale([path]) == []
-    assert "toy: 2 runs under" in capsys.readouterr().out
     assert "2 runs of the first seed, equal bit for bit" in store.load("toy").attrs["checked_by"]
     assert store.load("toy")["loss"].sizes["seed"] == 2
-    assert not subprocess.run(["git", "-C", tmp_path, "worktree", "list"], capture_output=True,
-                              text=True, check=True).stdout.strip().count("\n")  # fmt: skip
+    assert subprocess.check_output(["git", "-C", tmp_path, "worktree", "list"]).count(b"\n") == 1
 
 
 def test_what_computes_something_else_is_left(tree, tmp_path, capsys):
@@ -73,5 +69,3 @@ def test_what_computes_something_else_is_left(tree, tmp_path, capsys):
     assert stale.try_again([use], tmp_path) == [use]
     assert "toy_lab: 2 runs" in capsys.readouterr().out, "of 16, one setting in eight"
     assert store.store_path("toy_lab").read_bytes() == before
-    store.store_path("toy_lab").write_bytes(b"CDF")  # broken, and so to be recomputed
-    assert stale.try_again(stale.stale([path]), tmp_path) == [use]

@@ -5,14 +5,12 @@ import json
 import code_digest
 import computed
 import execution
-import numpy as np
 import pytest
 import run_notebooks
 import samples
 import verify
 import xarray as xr
 from definitions import Use
-from machine import kind
 from stand_in import CLAIMS, FAILING
 
 from course_utils import _store as store
@@ -29,26 +27,26 @@ def verified(call, tmp_path, monkeypatch):
     return lambda *more: call(verify.main, "--proof", f"{tmp_path / 'proof'}", *more)
 
 
-def test_what_moved_is_recomputed_compared_and_recorded(notebook, call, verified, tmp_path):
+@pytest.fixture
+def good(notebook, call):
     path = notebook("01_good", "# Good", CLAIMS, "report('01_good')")
     call(run_notebooks.main, "refresh")
+    return path
+
+
+def test_what_moved_is_recomputed_compared_and_recorded(good, verified, tmp_path):
     status, printed = verified()
     assert status == 0 and printed.splitlines()[-1] == "verify: 1 notebook, 2 claims, all hold"
-    assert "01_good: was never verified" in printed
     record = computed.load("01_good", tmp_path / "proof")["verified"]
-    assert record["code"] == code_digest.digest(path)
+    assert record["code"] == code_digest.digest(good)
     assert record["claims"]["small"]["values"] == {"0": 0, "1": 1, "2": 2, "3": 3, "4": 4}
     status, printed = verified()
     assert status == 0 and "not moved: 01_good" in printed and "recomputed" not in printed
     assert "01_good: recomputed, 2 of 2 claims hold" in verified("--all")[1]
 
 
-def test_an_output_or_a_claim_that_fails_is_named_and_not_recorded(
-    notebook, call, verified, tmp_path
-):
-    path = notebook("01_good", "# Good", CLAIMS, "report('01_good')")
-    call(run_notebooks.main, "refresh")
-    path.write_text(path.read_text().replace("seeds are whole [", "seeds are half ["))
+def test_what_fails_is_named_and_not_recorded(good, notebook, verified, tmp_path):
+    good.write_text(good.read_text().replace("seeds are whole [", "seeds are half ["))
     notebook("02_bad", "# Bad", FAILING, "report('02_bad')")
     status, printed = verified()
     assert status == 1
@@ -57,64 +55,55 @@ def test_an_output_or_a_claim_that_fails_is_named_and_not_recorded(
     assert not list((tmp_path / "proof").iterdir())
 
 
-def test_a_record_written_by_hand_is_found_out(notebook, call, verified, tmp_path, monkeypatch):
-    notebook("01_good", "# Good", CLAIMS, "report('01_good')")
-    call(run_notebooks.main, "refresh")
-    verified()
+def test_a_record_written_by_hand_is_found_out(good, verified, tmp_path, monkeypatch):
     monkeypatch.setenv("CI", "true")
-    status, printed = verified()
-    assert status == 0 and "01_good: its record, drawn at random, is computed on seed" in printed
-    file = tmp_path / "proof" / "01_good.json"
-    record = json.loads(file.read_text())
-    for seed in record["verified"]["claims"]["whole"]["values"]:
-        record["verified"]["claims"]["whole"]["values"][seed] = 17
-    file.write_text(json.dumps(record))
-    status, printed = verified()
+    assert [verified()[0], verified()[0]] == [0, 0]
+
+    def verified_with(value, **others):
+        file = tmp_path / "proof" / "01_good.json"
+        record = json.loads(file.read_text())
+        record["verified"] |= others
+        whole = record["verified"]["claims"]["whole"]
+        whole["values"] = dict.fromkeys(whole["values"], value)
+        file.write_text(json.dumps(record))
+        return verified()
+
+    status, printed = verified_with(17)
     assert status == 1 and "01_good, claim whole: is recorded as 17 on seed" in printed
-    record["verified"]["processor"] = "another"  # there digits may move, and claims may not fall
-    file.write_text(json.dumps(record))
-    assert verified()[0] == 0
-    for seed in record["verified"]["claims"]["whole"]["values"]:
-        record["verified"]["claims"]["whole"]["values"][seed] = 10**6
-    file.write_text(json.dumps(record))
-    status, printed = verified()
+    # on another processor digits may move, and claims may not fall
+    assert verified_with(17, processor="another")[0] == 0
+    status, printed = verified_with(10**6)
     assert status == 1 and "01_good, claim whole: does not hold with seed" in printed
 
 
-# Of a notebook with one stored result: each cell, and whether a change of it asks for more.
-CELLS = {
-    "imports": "from course_utils.figures import new_figure, show\n"
+CELLS = [
+    "from course_utils.figures import new_figure, show\n"
     "from course_utils.measures import weight_norm",
-    "experiment": "RATE = 0.1\n\n\ndef experiment(width, seed):\n    return {'loss': RATE * width}",
-    "figure": "figure, (ax,) = new_figure()\nax.plot([1, 2])\nshow(figure, 'a line')",
-    "figure that computes": "figure, (ax,) = new_figure()\nmost = 3\nshow(figure, 'a line')",
-    "claims": "report('01_toy', most)",
-}
+    "RATE = 0.1\n\n\ndef experiment(width, seed):\n    return {'loss': RATE * width}",
+    "figure, (ax,) = new_figure()\nax.plot([1, 2])\nshow(figure, 'a line')",
+    "figure, (ax,) = new_figure()\nmost = 3\nshow(figure, 'a figure that computes')",
+    "report('01_toy', most)",
+]
 
 
-@pytest.mark.parametrize(
-    ("cell", "old", "new", "moves"),
-    [
-        ("experiment", "0.1", "0.2", True),
-        ("experiment", "RATE = 0.1", "RATE = 0.1  # of SGD", False),
-        ("experiment", "\n    return", "\n    # so it is\n    return", False),
-        ("claims", "most", "most + 1", True),
-        ("figure", "[1, 2]", "[1, 3]", False),
-        ("figure that computes", "3", "4", True),
-        ("imports", "weight_norm", "weight_norm, weight_penalty", True),
-    ],
-)
-def test_a_notebook_moves_with_its_code_and_not_with_its_drawing(notebook, cell, old, new, moves):
-    before = code_digest.digest(notebook("01_toy", "# Toy", *CELLS.values()))
-    changed = CELLS | {cell: CELLS[cell].replace(old, new)}
-    assert changed != CELLS
-    after = code_digest.digest(notebook("01_toy", "# Other words", *changed.values()))
-    assert (before != after) == moves
+def test_a_notebook_moves_with_its_code_and_not_with_its_drawing(notebook):
+    before = code_digest.digest(notebook("01_toy", "# Toy", *CELLS))
+    for old, new, moves in (
+        ("0.1", "0.2", True),
+        ("RATE = 0.1", "RATE = 0.1  # of SGD", False),
+        ("'01_toy', most", "'01_toy', most + 1", True),
+        ("[1, 2]", "[1, 3]", False),
+        ("most = 3", "most = 4", True),
+        ("weight_norm", "weight_norm, weight_penalty", True),
+    ):
+        changed = [cell.replace(old, new) for cell in CELLS]
+        after = code_digest.digest(notebook("01_toy", "# Other words", *changed))
+        assert (before != after) == moves, new
 
 
 def test_a_notebook_moves_with_what_it_reaches_of_the_package(notebook, monkeypatch):
     """How far that is, tests/test_fingerprint.py says."""
-    path = notebook("01_toy", "# Toy", *CELLS.values())
+    path = notebook("01_toy", "# Toy", *CELLS)
     assert set(code_digest.imported(path)) == {"course_utils.measures.weight_norm"}
     before = code_digest.digest(path)
     with monkeypatch.context() as patch:
@@ -150,7 +139,7 @@ def toy(notebook, tmp_path, monkeypatch):
 def test_a_drawn_run_equals_its_stored_twin_bit_for_bit(toy, tmp_path, monkeypatch):
     (sample,) = samples.samples([toy.notebook], "a commit", workers=1)
     assert sample.use == toy and samples.equal(sample)
-    drawn = {tuple(samples.samples([toy.notebook], f"{n}", 1)[0].labels.values()) for n in range(9)}
+    drawn = {samples.drawn(f"commit {number}", range(9)) for number in range(9)}
     assert len(drawn) > 1, "the commit decides which"
     wrong = sample._replace(run=sample.run * (1 + 1e-15))
     assert not samples.equal(wrong)
@@ -164,61 +153,29 @@ def test_a_drawn_run_equals_its_stored_twin_bit_for_bit(toy, tmp_path, monkeypat
     assert samples.judge([wrong]) == ([], [wrong])
 
 
-def test_a_run_from_another_processor_takes_the_place_of_the_stored_one(toy):
-    sample = samples.train(toy, {"width": 2, "seed": 3})
-    stored = store.load("01_toy")
-    samples.replace(stored, sample._replace(run=sample.run + 100))
-    before = np.outer([1, 2, 3], np.arange(5) + 1.0)
-    before[1, 3] += 100
+@pytest.mark.parametrize("labels", [[1, 2, 3], [False, True]])
+def test_a_run_from_another_processor_takes_the_place_of_the_stored_one(toy, labels):
+    stored = store.load("01_toy").isel(width=slice(len(labels))).assign_coords(width=labels)
+    before = stored["loss"].values.copy()
+    run = xr.Dataset({"loss": 100.0})
+    samples.replace(stored, samples.Sample(toy, {"width": labels[1], "seed": 3}, run))
+    before[1, 3] = 100
     assert (stored["loss"].values == before).all()
 
 
-def test_a_setting_may_be_true_or_false(toy):
-    stored = store.load("01_toy").isel(width=[0, 1]).rename(width="norm")
-    stored = stored.assign_coords(norm=[False, True])
-    run = xr.Dataset({"loss": 7.0})
-    samples.replace(stored, samples.Sample(toy, {"norm": True, "seed": 0}, run))
-    assert stored["loss"].values[:, 0].tolist() == [1, 7]
-
-
 def test_the_claims_are_judged_with_the_new_run_in_its_place(monkeypatch):
-    """Of notebook 00: with a run that is far off one claim falls, with the right one none does."""
+    """Of notebook 00: with runs that are far off one claim falls, with the right ones none does."""
     monkeypatch.setenv("TQDM_DISABLE", "1")
     path = execution.ROOT / "notebooks" / "00_start_here.ipynb"
     use = next(use for use in samples.uses(path) if use.name == "00_lower_rate")
     found = [samples.train(use, {"rate": 0.2, "seed": seed}) for seed in (1, 2, 3)]
     assert list(samples.in_its_place(found)) == []
-    for place, sample in enumerate(found):
-        found[place] = sample._replace(
-            run=sample.run.assign(unseen_loss=0 * sample.run["unseen_loss"])
-        )
-    problems = list(samples.in_its_place(found))
-    assert ["real" in problem.message for problem in problems] == [True]
+    for one in found:
+        one.run["unseen_loss"] *= 0
+    assert ["real" in problem.message for problem in samples.in_its_place(found)] == [True]
 
 
-@pytest.mark.parametrize(
-    ("was", "now", "one"),
-    [
-        (0.2, 0.2 + 1e-7, True),
-        (0.2, 0.21, False),
-        ("nan", "nan", True),
-        ("inf", 3.0, False),
-        (0, 1e-9, True),
-    ],
-)
-def test_a_value_is_one_but_for_the_last_digits_of_a_mean(was, now, one):
-    assert verify.same(was, now) == one
-
-
-@pytest.mark.parametrize(
-    ("versions", "found"),
-    [
-        (
-            "course_utils 0.1.0, Python 3.11.7, torch 2.13.0+cpu (AVX2), numpy 2.4.6",
-            "P, torch 2.13.0+cpu (AVX2)",
-        ),
-        ("numpy 2.4.6", ""),
-    ],
-)
-def test_bits_depend_on_the_processor_on_torch_and_on_its_instructions(versions, found):
-    assert kind("P", versions) == found and kind("", versions) == ""
+def test_values_are_one_but_for_the_last_digits_of_a_mean():
+    for was, now in ((0.2, 0.2 + 1e-7), ("nan", "nan"), (0, 1e-9)):
+        assert verify.same(was, now)
+    assert not verify.same(0.2, 0.21) and not verify.same("inf", 3.0)
