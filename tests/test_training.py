@@ -159,7 +159,7 @@ def test_the_optimiser_must_hold_something_of_this_model_to_train():
             train(**given | {"optimizer": wrong})
     given["model"][0].requires_grad_(True)
     given["loss"] = lambda model, *_: model[2:](torch.ones(4, 8)).mean()
-    with pytest.raises(ValueError, match="depend on a parameter that the optimizer holds"):
+    with pytest.raises(ValueError, match="that the loss depends on"):
         train(**given | {"optimizer": frozen})
 
 
