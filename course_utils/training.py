@@ -34,7 +34,7 @@ def watch(callback: Callable[[xr.Dataset], None]) -> Iterator[None]:
 
     It is called about three times a second, and once when a run ends, be it by an interrupt.
     """
-    token = _watcher.set(_arguments.function("callback", callback))
+    token = _watcher.set(callback)
     try:
         yield
     finally:
