@@ -1,10 +1,6 @@
-"""What two notebooks need of a model: kernels, initialisations, torchvision's layers.
-
-A notebook's own model stays there.
-"""
+"""Kernels and how they are initialised, and torchvision's layers; models are in the notebooks."""
 
 import math
-from collections.abc import Iterator
 from types import ModuleType
 
 import torch
@@ -19,20 +15,12 @@ def kernels(model: nn.Module) -> list[nn.Parameter]:
     Biases and BatchNorm's scales and shifts have one axis and are left out, as Keras'
     ``kernel_regularizer`` leaves them out.
     """
-    return [p for p in _parameters(model) if p.ndim >= 2]
+    return [p for p in model.parameters() if p.ndim >= 2]
 
 
 def count_parameters(model: nn.Module) -> int:
     """Number of trainable scalars in `model`."""
-    return sum(p.numel() for p in _parameters(model) if p.requires_grad)
-
-
-def _parameters(model: nn.Module) -> Iterator[nn.Parameter]:
-    """Of `model`; checked by trying, because a penalty asks for them at each step."""
-    try:
-        return model.parameters()
-    except AttributeError:
-        raise TypeError(f"model must be a torch.nn.Module, got {model!r:.80}") from None
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)
 
 
 def fans(weight: torch.Tensor) -> tuple[int, int]:
@@ -41,7 +29,8 @@ def fans(weight: torch.Tensor) -> tuple[int, int]:
     Matrices that torch stacks, an LSTM's gates or an attention's query, key and value, count as one
     with that many outputs, as Keras counts gates; an embedding's rows count as outputs.
     """
-    _arguments.tensor("weight", weight, 2)
+    if weight.ndim < 2:
+        raise ValueError(f"weight must have 2 or more axes, got shape {tuple(weight.shape)}")
     window = math.prod(weight.shape[2:])
     return weight.shape[1] * window, weight.shape[0] * window
 
@@ -55,13 +44,11 @@ def initial_variance(weight: torch.Tensor, scheme: str, fixed_std: float = 0.05)
     "fixed": `fixed_std` squared, whatever the size of the layer.
     """
     fan_in, fan_out = fans(weight)
-    if not weight.numel():
-        raise ValueError(f"weight must hold numbers, got shape {tuple(weight.shape)}")
     variances = {
         "kaiming": 2 / fan_in,
         "glorot": 2 / (fan_in + fan_out),
         "torch": 1 / (3 * fan_in),
-        "fixed": _arguments.number("fixed_std", fixed_std, 0) ** 2,
+        "fixed": fixed_std**2,
     }
     if scheme not in variances:
         raise ValueError(f"unknown scheme {scheme!r}; expected one of {', '.join(variances)}")
@@ -74,7 +61,7 @@ def initialise(
 ) -> nn.Module:
     """Draw every kernel of `model` from N(0, variance) and set linear and conv biases to 0.
 
-    Frozen kernels are drawn, too.
+    In place, frozen kernels too; the model is returned.
 
     Parameters
     ----------
@@ -82,11 +69,7 @@ def initialise(
         See `initial_variance`; of a transposed convolution the window counts as in any other,
         whatever the stride.
     seed
-        Of an own generator; without it the global one is used.
-
-    Returns
-    -------
-    The model itself, changed in place.
+        Of a generator of its own; without it the global one is used.
     """
     weights = kernels(model)
     generator = None if seed is None else torch.Generator().manual_seed(_arguments.seed(seed))
@@ -107,10 +90,7 @@ def _as_convolution(weight: torch.Tensor, groups: int) -> torch.Tensor:
 
 
 def torchvision() -> ModuleType:
-    """torchvision, whose models and layers the notebooks use; also a build not made for this torch.
-
-    It is slow to import, and so imported only when somebody asks for it.
-    """
+    """torchvision, imported when somebody asks for it, because that is slow; see `_vision`."""
     from course_utils._vision import torchvision
 
     return torchvision

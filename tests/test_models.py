@@ -50,5 +50,5 @@ def test_initialise_is_decided_by_the_seed_and_zeroes_biases():
     assert not one[0].bias.any() and one[1].weight.eq(1).all(), "BatchNorm stays as it was"
     with pytest.raises(ValueError, match="unknown scheme 'he'; expected one of kaiming, glorot"):
         initialise(network(), "he")
-    with pytest.raises(ValueError, match=r"weight must hold numbers, got shape \(0, 3\)"):
-        initial_variance(torch.empty(0, 3), "kaiming")
+    with pytest.raises(ValueError, match=r"weight must have 2 or more axes, got shape \(3,\)"):
+        initial_variance(torch.empty(3), "kaiming")
