@@ -37,7 +37,6 @@ def race(
     optimizer: Callable[..., torch.optim.Optimizer] = torch.optim.Adam,
     window: int = 10,
     workers: int | None = None,
-    limit: int = 1000,
 ) -> xr.Dataset:
     """Train every model at every rate from every seed until its loss is at `target`.
 
@@ -58,7 +57,7 @@ def race(
         ``optimizer(parameters, lr=rate)``.
     window
         Of `steps_to`.
-    workers, limit
+    workers
         Of `sweep`.
 
     Returns
@@ -93,7 +92,7 @@ def race(
         return {axis: needed * cost for axis, cost in per_step.items()}
 
     grid = {"model": list(models), "rate": rates}
-    return sweep(run, grid, seeds, workers=workers, limit=limit)
+    return sweep(run, grid, seeds, workers=workers)
 
 
 def judge(runs: xr.Dataset) -> pd.DataFrame:

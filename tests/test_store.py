@@ -7,7 +7,7 @@ import xarray as xr
 
 from course_utils import _files as files
 from course_utils import _store as store
-from course_utils import _stored_runs, sweeps
+from course_utils import sweeps
 from course_utils.figures import original_of
 from course_utils.sweeps import SweepWarning, describe, join, stored_grid, sweep
 
@@ -91,7 +91,7 @@ def test_a_stamp_is_made_anew_and_says_why(folder, monkeypatch):
 
 def test_another_torch_is_named_once_and_the_runs_are_used(folder, monkeypatch):
     make_data(monkeypatch)
-    monkeypatch.setattr(_stored_runs.torch, "__version__", "99.0+cpu")
+    monkeypatch.setattr(torch, "__version__", "99.0+cpu")
     monkeypatch.setattr(sweeps, "_torches_named", set())
     runs = [sweep(experiment, GRID, name="toy", workers=1) for _ in range(2)]
     assert runs[0]["stored"].sum() == 4
