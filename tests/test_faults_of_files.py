@@ -8,10 +8,8 @@ import errno
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -119,26 +117,6 @@ def test_writing_cut_short_leaves_the_old_file_and_nothing_else(folder, monkeypa
     if isinstance(error, OSError):
         assert str(caught.value) == f"{path} could not be written: No space left"
     assert same(store.load("toy"), results()) and list(folder.iterdir()) == [path]
-
-
-def test_what_a_killed_process_left_goes_with_a_later_write(tmp_path):
-    """It was killed between two bytes; another one may be at work on the same file just now."""
-    code = (
-        "import os, signal, sys\nfrom pathlib import Path\n"
-        "from course_utils import _files as files\n"
-        "files.os.replace = lambda *paths: os.kill(os.getpid(), signal.SIGKILL)\n"
-        "files.write(Path(sys.argv[1]), 'new')"
-    )
-    path = tmp_path / "record.json"
-    command = [sys.executable, "-c", code, str(path)]
-    assert subprocess.run(command, cwd=ROOT).returncode == -signal.SIGKILL
-    (left,) = tmp_path.iterdir()
-    files.write(path, "whole")
-    assert left.exists(), "it may belong to a process at work"
-    ago = time.time() - 1.1 * files.STALE
-    os.utime(left, (ago, ago))
-    files.write(path, "whole again")
-    assert [file.name for file in tmp_path.iterdir()] == ["record.json"]
 
 
 def test_two_processes_may_write_the_same_file(tmp_path):
