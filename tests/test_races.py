@@ -148,8 +148,7 @@ def test_whose_interval_lies_below_all_others_is_sooner(steps, sooner):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"models": {"a": nn.Linear(1, 1), "b": slope(0.0)}}, "a function that makes a new model"),
-        ({"data": [(torch.ones(2, 1),) * 2]}, "data must be a function of the seed"),
+        ({"models": {"a": nn.Linear(1, 1), "b": slope(0.0)}}, "a function that makes a model"),
         ({"rates": [0.0]}, "rates must be above 0"),
         ({"seeds": range(4)}, "4 seeds are too few: 5"),
         ({"rates": [0.1, 0.2], "seeds": range(9)}, "9 seeds are too few: 10"),
