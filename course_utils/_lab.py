@@ -42,15 +42,18 @@ def lab(
     experiment
         ``experiment(<settings>, seed)``, defined in the notebook; Run live calls what then goes
         by its name there.
-    start, losses, labels
-        Settings to begin with, by default the first of each; variables of the grid to choose from;
-        words for settings, losses and axes, by default their names.
+    start
+        Settings to begin with, by default the first of each.
+    losses
+        Variables of the grid to choose from.
     axes
         Units of the x-axis, each with how many of them a step is: ``{"step": 1, "example": 32}``;
         where that depends on the settings, a function of their dict.
     annotate
         ``annotate(ax, ...)`` draws a formula, say, on the axes, at each move. It gets those of
         `settings` (a dict), `axis` and `loss` (their names) that are among its arguments.
+    labels
+        Words for settings, losses and axes, by default their names.
     """
     _arguments.text("name", name)
     plan = Plan(experiment, grid, start, losses, axes, annotate, labels)
@@ -140,9 +143,7 @@ class Lab(widgets.VBox):
         """Draw the picture, and say in words what it shows."""
         self.redraw()
         loss, here = self.controls["loss"].value, self.plan.in_words(self.chosen())
-        if self.plan.missing:
-            self.say("No stored curves exist for this lab yet: press Run live to make one.")
-        elif not self.stored.exists(loss):
+        if not self.stored.exists(loss):
             self.say(f"{here}: no stored curve. Press Run live to make one.")
         else:
             note = " (The stored curves are of the original experiment.)" if self.edited else ""
@@ -206,7 +207,7 @@ class Lab(widgets.VBox):
             return "Done: your edited experiment. The stored curve is of the original one."
         if seed != self.plan.seed:
             return f"Done: seed {seed}. The stored curve is of seed {self.plan.seed}."
-        gap = self.live.gap(self.stored, self.plan.losses)
+        gap = _store.difference(*(run.data[self.plan.losses] for run in (self.live, self.stored)))
         if gap == 0:
             return "Done: equal to the stored curve, bit for bit."
         return f"Done: differs from the stored curve by {gap:.1g} at most."

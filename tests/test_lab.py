@@ -174,7 +174,7 @@ def test_run_live_takes_the_experiment_as_it_now_stands(make, grid, monkeypatch,
 
 def test_a_missing_grid_still_runs_live(make):
     knobs = make(stored_example("missing"))
-    assert "No stored curves exist" in knobs.status.value and not shows(knobs, STORED)
+    assert "no stored curve. Press Run live" in knobs.status.value and not shows(knobs, STORED)
     knobs.run.click()
     assert "Done. There is no stored curve" in knobs.status.value and shows(knobs, LIVE)
     assert knobs.live.label == "live run, seed 0"
@@ -282,7 +282,6 @@ def test_callbacks_of_another_thread_wait_for_the_main_thread(monkeypatch):
     ("options", "says"),
     [
         ({"start": {"width": 3}}, r"start\['width'\] must be one of 2, 8, 64; got 3"),
-        ({"labels": {"depth": "d"}}, "labels must be one of width, .*; got 'depth'"),
         ({"losses": ["diverged_at"]}, "losses must be one of data_loss, .*; got 'diverged_at'"),
         ({"over": xr.Dataset()}, "grid must be what stored_grid returns"),
         ({"over": LOSS}, "setting 'loss': the lab has a control of that name already"),

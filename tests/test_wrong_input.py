@@ -99,7 +99,7 @@ TABLE: list[tuple[Callable, dict[str, Any], dict[str, Any]]] = [
      {"question": None, "options": ["a", "a"]}),
     (Predictions.reveal, {"self": asked(), "key": "wider", "truth": "higher"},
      {"key": "deeper", "truth": "wider"}),
-    (lab, LAB, {"name": " ", "start": ["width"], "losses": "data_loss", "axes": {"step": NAN}}),
+    (lab, LAB, {"name": " ", "losses": "data_loss"}),
     (sweeps.stored_grid, {"experiment": experiment, "grid": {"width": [1]}, "name": "toy"},
      {"grid": {}, "seed": -1}),
     (sweeps.describe, {"runs": None}, {"runs": runs()}),
