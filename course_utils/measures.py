@@ -76,7 +76,8 @@ def by_layer(
 
     Returns
     -------
-    A row for each use of a layer, in this order, with its name as index; "name (2)" if used again.
+    A row for each use of a layer, by its name; "name (2)" if it is used again. Where only the last
+    state of a recurrent layer is used, both columns are of that state.
 
     "spread"
         Between-sample spread: the standard deviation over the examples of each number that the
@@ -87,12 +88,10 @@ def by_layer(
         Root mean square of the derivative of an example's loss with respect to those numbers. NaN
         where the loss does not depend on them, or their graph is cut.
 
-    Where only the last state of a recurrent layer is used, both are of that state.
-
     Under ReLU, and without normalisation, both change by √(fan · variance / 2) from layer to layer,
     fan being fan-in for the spread and fan-out for the gradient (He et al. 2015, "Delving deep into
-    rectifiers", sec. 2.2): 0.41, 0.71, 1 for the schemes "torch", "glorot", "kaiming" of
-    `course_utils.models.initial_variance` where layers are equally wide.
+    rectifiers", sec. 2.2): for equally wide layers by 0.41, 0.71, 1 under the schemes "torch",
+    "glorot", "kaiming" of `course_utils.models.initial_variance`.
     """
     count = inputs.shape[batch_axis]
     if count < 2:

@@ -6,8 +6,6 @@ from types import ModuleType
 import torch
 from torch import nn
 
-from course_utils import _arguments
-
 
 def kernels(model: nn.Module) -> list[nn.Parameter]:
     """Weight matrices and convolution kernels of `model`: its parameters with two or more axes.
@@ -35,20 +33,20 @@ def fans(weight: torch.Tensor) -> tuple[int, int]:
     return weight.shape[1] * window, weight.shape[0] * window
 
 
-def initial_variance(weight: torch.Tensor, scheme: str, fixed_std: float = 0.05) -> float:
+def initial_variance(weight: torch.Tensor, scheme: str) -> float:
     """Variance of one entry of `weight` (out, in, *window) under an initialisation scheme.
 
     "kaiming": 2 / fan_in (He et al. 2015, "Delving deep into rectifiers", eq. 10).
     "glorot": 2 / (fan_in + fan_out) (Glorot & Bengio 2010, eq. 12).
     "torch": 1 / (3 fan_in), what ``nn.Linear`` and ``nn.Conv*d`` do when left alone.
-    "fixed": `fixed_std` squared, whatever the size of the layer.
+    "fixed": 0.05 squared, whatever the size of the layer.
     """
     fan_in, fan_out = fans(weight)
     variances = {
         "kaiming": 2 / fan_in,
         "glorot": 2 / (fan_in + fan_out),
         "torch": 1 / (3 * fan_in),
-        "fixed": fixed_std**2,
+        "fixed": 0.05**2,
     }
     if scheme not in variances:
         raise ValueError(f"unknown scheme {scheme!r}; expected one of {', '.join(variances)}")
@@ -56,28 +54,17 @@ def initial_variance(weight: torch.Tensor, scheme: str, fixed_std: float = 0.05)
 
 
 @torch.no_grad()
-def initialise(
-    model: nn.Module, scheme: str, seed: int | None = None, fixed_std: float = 0.05
-) -> nn.Module:
+def initialise(model: nn.Module, scheme: str) -> nn.Module:
     """Draw every kernel of `model` from N(0, variance) and set linear and conv biases to 0.
 
-    In place, frozen kernels too; the model is returned.
-
-    Parameters
-    ----------
-    scheme
-        See `initial_variance`; of a transposed convolution the window counts as in any other,
-        whatever the stride.
-    seed
-        Of a generator of its own; without it the global one is used.
+    In place, frozen kernels too; the model is returned. For `scheme` see `initial_variance`; of a
+    transposed convolution the window counts as in any other, whatever the stride.
     """
-    weights = kernels(model)
-    generator = None if seed is None else torch.Generator().manual_seed(_arguments.seed(seed))
     layers = [m for m in model.modules() if isinstance(m, nn.Linear | nn.modules.conv._ConvNd)]
     turned = {layer.weight: layer.groups for layer in layers if getattr(layer, "transposed", False)}
-    for weight in weights:
+    for weight in kernels(model):
         shaped = _as_convolution(weight, turned[weight]) if weight in turned else weight
-        weight.normal_(0.0, initial_variance(shaped, scheme, fixed_std) ** 0.5, generator=generator)
+        weight.normal_(0.0, initial_variance(shaped, scheme) ** 0.5)
     for layer in layers:
         if layer.bias is not None:
             layer.bias.zero_()

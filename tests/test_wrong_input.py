@@ -124,7 +124,7 @@ TABLE: list[tuple[Callable, dict[str, Any], dict[str, Any]]] = [
     (models.fans, {"weight": NET.weight}, {"weight": torch.ones(3)}),
     (models.initial_variance, {"weight": NET.weight, "scheme": "fixed"},
      {"weight": torch.ones(3), "scheme": "he"}),
-    (models.initialise, {"model": NET, "scheme": "fixed"}, {"seed": -1}),
+    (models.initialise, {"model": NET, "scheme": "fixed"}, {"scheme": "he"}),
     (races.race, RACE, {"models": {"a": NET}, "target": NAN, "rates": [0.0], "seeds": range(4)}),
     (races.judge, {"runs": None}, {"runs": runs()}),
     (training.train, TRAIN,
