@@ -19,7 +19,7 @@ from course_utils._front_end import close, in_main_thread, interruptible
 from course_utils._lab_controls import Factor, Plan, make_controls
 from course_utils._lab_picture import Line, Picture, Run, fit_scale, grid_range
 from course_utils._messages import spoken
-from course_utils._runs import isolated
+from course_utils._runs import result_of
 
 _open: dict[str, "Lab"] = {}  # by name: a cell that is run again replaces its lab
 
@@ -185,9 +185,11 @@ class Lab(widgets.VBox):
         self.say("Training. To stop and keep what is there, interrupt the kernel.")
         try:
             self._disable(True)  # the kernel would only hear of a move afterwards
-            with interruptible(), training.watch(grow), isolated(seed):
-                data = experiment(**self.chosen(), seed=seed)
-            grow(_checked(data, plan.losses))
+            with interruptible(), training.watch(grow):
+                data = result_of(experiment, plan.settings, (*self.chosen().values(), seed))
+            if lacking := {"step", *plan.losses} - {*data.dims, *data}:
+                raise ValueError(f"the experiment must return {', '.join(sorted(lacking))}, too")
+            grow(data)
             self.say(f"{self._verdict(seed)} ({time.monotonic() - started:.1f} s)")
         except KeyboardInterrupt:
             kept = f"kept {self.live.label}, as far as it went" if self.live else "no step done"
@@ -215,12 +217,3 @@ class Lab(widgets.VBox):
     def _disable(self, disabled: bool) -> None:
         for control in (*self.controls.values(), self.run):
             control.disabled = disabled
-
-
-def _checked(data: Any, losses: Sequence[str]) -> xr.Dataset:
-    """`data` as an experiment returned it, if a lab can draw it."""
-    has = [*data.dims, *data] if isinstance(data, xr.Dataset) else []
-    if {"step", *losses} - set(has):
-        wanted, got = ", ".join(["step", *losses]), ", ".join(map(str, has)) or type(data).__name__
-        raise TypeError(f"the experiment must return a Dataset with {wanted}; got {got}")
-    return data

@@ -37,9 +37,8 @@ def volumes(seed: int, examples: int = 512, size: int = 8, noise: float = 0.25) 
     """Solid balls (class 0) and hollow shells (class 1) in noise: a small 3D task.
 
     inputs (examples, 1, size, size, size), in standard deviations of the whole set; targets
-    (examples,), the classes in turn. Centre and radius vary. Each volume is scaled to a mean of
-    0.15 before `noise`, the standard deviation of every voxel's normal noise, is added: the mean
-    intensity tells nothing, where the intensity sits tells all.
+    (examples,), the classes in turn. Each volume has a mean of 0.15 before normal noise of
+    deviation `noise` is added: the mean intensity tells nothing, its place tells all.
     """
     generator = _generator(seed)
     examples = _arguments.whole_number("examples", examples, 2)
@@ -70,10 +69,8 @@ def lines(seed: int, pairs: int = 8192, size: int = 16) -> Examples:
     """Solid lines (class 0) and the same lines with a gap (class 1): a task of small parts.
 
     inputs (2 * pairs, 1, size, size), ink from 0 to 1; targets (2 * pairs,), the classes in turn:
-    2 i and 2 i + 1 are the same line. A line is 1 pixel wide, with soft edges, and crosses the
-    whole image; its angle is uniform, its distance from the centre uniform up to size / 5. The gap
-    is a stripe across the line, 1 pixel wide, uniform up to size / 3 from the point of the line
-    that is nearest to the centre.
+    2 i and 2 i + 1 are the same line. Lines and gaps are 1 pixel wide, with soft edges; a line
+    crosses the whole image, at most size / 5 from its centre.
     """
     generator = _generator(seed)
     pairs = _arguments.whole_number("pairs", pairs, 1)
@@ -97,12 +94,10 @@ def nuclei(seed: int, examples: int = 3000, size: int = 24, contrast: float = 0.
     """Cell nuclei of finer (class 0) and coarser grain (class 1): a task of texture.
 
     inputs (examples, 1, size, size), intensity 0 to 255, exactly 0 outside the nucleus; targets
-    (examples,), the classes in turn. A nucleus is an ellipse that fills most of the image. Its
-    grain is a Gaussian random field whose correlation length, in pixels, is log-normal: the mean
-    of its logarithm is log(1.2) - `contrast` or log(1.2) + `contrast`, the deviation 0.5. The
-    field's values are replaced by the quantiles of a normal distribution in the same order, so
-    that only the mean brightness, which differs a little, tells something without a look at
-    neighbouring pixels.
+    (examples,), the classes in turn. The grain of a nucleus, an ellipse, is a Gaussian random field
+    whose correlation length is log-normal: log(1.2 pixels) -+ `contrast`, deviation 0.5. All grains
+    have one histogram, so that without a look at neighbouring pixels only the mean brightness tells
+    something, and little.
     """
     generator = _generator(seed)
     examples = _arguments.whole_number("examples", examples, 2)

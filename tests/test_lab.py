@@ -219,8 +219,9 @@ def test_an_interrupted_run_keeps_what_it_has(knobs, monkeypatch, edit, steps):
     ("body", "says"),
     [
         (lambda: 1 / 0, "ZeroDivisionError: division by zero (in "),
-        (lambda: {"loss": 1}, "with step, reported_loss, data_loss; got dict"),
-        (lambda: xr.Dataset({"a": ("step", [1.0])}), "data_loss; got step, a"),
+        (lambda: {"loss": 1}, "must return data_loss, reported_loss, step, too"),
+        (lambda: xr.Dataset({"a": ("step", [1.0])}), "data_loss, reported_loss, too"),
+        (lambda: None, "must return a Dataset"),
     ],
 )
 def test_an_error_of_the_experiment_is_shown_and_nothing_is_lost(make, edit, body, says):
