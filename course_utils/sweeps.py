@@ -223,7 +223,7 @@ def _seeds(seeds: Iterable[int] | None) -> list[int]:
     """The seeds asked for, those of the environment by default."""
     if seeds is None:
         return seeds_from_environment()
-    seeds = [_arguments.seed(seed) for seed in _arguments.list_of("seeds", seeds, "whole numbers")]
+    seeds = [_arguments.seed(seed) for seed in seeds]
     if not seeds or len(set(seeds)) != len(seeds):
         raise ValueError(f"seeds must be distinct, at least one, got {seeds}")
     return seeds
