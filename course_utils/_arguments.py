@@ -2,7 +2,7 @@
 
 import math
 import operator
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from numbers import Real
 from typing import Any
 
@@ -60,11 +60,6 @@ def text(name: str, value: Any) -> str:
 def function(name: str, value: Any, accepted: str = "a function") -> Any:
     """`value`, if it can be called."""
     return instance(name, value, Callable, accepted)
-
-
-def mapping(name: str, value: Any, accepted: str = "a dict") -> dict:
-    """`value` as a dict; None counts as an empty one."""
-    return dict(instance(name, {} if value is None else value, Mapping, accepted))
 
 
 def list_of(name: str, value: Any, accepted: str, kind: Any = object) -> list:

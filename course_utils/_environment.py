@@ -1,7 +1,4 @@
-"""What a run finds around it: the settings of the environment, and the versions.
-
-The environment variables COURSE_SEEDS, COURSE_MODE and COURSE_CLAIMS are read here, and only here.
-"""
+"""What a run finds around it: COURSE_SEEDS, COURSE_MODE and COURSE_CLAIMS, and the versions."""
 
 import os
 import platform

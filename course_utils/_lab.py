@@ -40,8 +40,8 @@ def lab(
     Parameters
     ----------
     experiment
-        ``experiment(<settings>, seed)``, defined in the notebook; Run live calls what then goes
-        by its name there.
+        ``experiment(<settings>, seed)``, defined in the notebook; Run live calls whatever has that
+        name there by then.
     start
         Settings to begin with, by default the first of each.
     losses

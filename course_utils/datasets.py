@@ -155,7 +155,7 @@ def digits(size: int = 8, classes: Iterable[int] = range(10)) -> Examples:
     inputs (examples, 1, size, size), ink from 0 to 1; 8 x 8 as they come, larger ones bilinear.
     targets (examples,), index into `classes`: the digits to keep. All ten: 1,797 examples.
     """
-    from sklearn.datasets import load_digits  # a second to import: only for who asks for it
+    from sklearn.datasets import load_digits  # slow to import: only when it is asked for
 
     size = _arguments.whole_number("size", size, 8)
     kept = [_arguments.whole_number("classes", digit, 0, 9) for digit in classes]

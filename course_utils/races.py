@@ -52,7 +52,7 @@ def race(
     seeds
         Ten or more for two or more rates, five or more for a single one.
     steps
-        After so many a run has not reached the target, and counts as infinite.
+        A run that needs more has not reached the target, and counts as infinite.
     optimizer
         ``optimizer(parameters, lr=rate)``.
     window, workers
@@ -61,7 +61,7 @@ def race(
     Returns
     -------
     Dataset over model, rate and seed: "step", "example", "FLOP", "second", each what it took to the
-    target. Seconds are this machine's, with so many `workers` at once.
+    target. Seconds are this machine's, with that many `workers` at once.
     """
     if len(models) < 2:
         raise ValueError(f"models must be two or more, got {list(models)}")
@@ -99,7 +99,7 @@ def race(
 def judge(runs: xr.Dataset) -> pd.DataFrame:
     """Who is sooner, axis by axis: the one whose interval lies below all others, or "cannot tell".
 
-    `runs` are those of `race`; what is infinite was not reached.
+    `runs` come from `race`; infinite means that the target was not reached.
 
     Returns
     -------
@@ -123,7 +123,7 @@ def judge(runs: xr.Dataset) -> pd.DataFrame:
 def _best_rate(steps: xr.DataArray) -> float | None:
     """The rate of the smallest median; None if no run was there at any rate.
 
-    Among equals it is that at which more runs were there, then one that is not at an end.
+    Among equals the one at which more runs arrived, then one that is not at an end.
     """
     medians, there = steps.median("seed").values, np.isfinite(steps).sum("seed").values
     rates = steps["rate"].values

@@ -1,8 +1,8 @@
 """An experiment over a grid of settings and seeds, as one labelled array.
 
 An experiment is an ordinary function ``experiment(<settings>, seed)`` that returns a Dataset, such
-as the one of ``train``, or a dict of numbers. A run depends on its settings and its seed alone, so
-it does not matter in which process, in which order or on how many cores it happens.
+as that of ``train``, or a dict of numbers. A run depends on its settings and its seed alone: in
+which process, in which order and on how many cores it happens does not matter.
 """
 
 import functools
@@ -61,8 +61,8 @@ def sweep(
     full
         Train every run, even if the experiment differs from the stored one or is stored.
     live
-        False: if this very experiment is stored, train no seed here; for the long tables that a
-        reader's minute has no room for.
+        False: if this very experiment is stored, train no seed here; for long tables, which would
+        keep a reader waiting.
     workers
         Processes; by default as many as cores, or as the active joblib backend says. A Dask
         cluster (``joblib.parallel_config("dask")``, see docs/cluster.md) uses all that it has.
@@ -128,7 +128,7 @@ def stored_grid(
     -------
     Dataset with a dimension for each setting and those of the experiment. ``attrs["origin"]`` is
     "stored", or "original" if the experiment is no longer the one that made the curves, or
-    "missing" if none are stored of this seed and these settings, and then there is no curve.
+    "missing" if there are none of this seed and these settings.
     """
     grid = _checked_grid(experiment, grid)
     if mode() == "data":
@@ -146,7 +146,7 @@ def stored_grid(
 def join(parts: Sequence[xr.Dataset], dim: str) -> xr.Dataset:
     """Sweeps over different values of the setting `dim` as one, on the seeds that all of them have.
 
-    So are their originals, if one of them was edited. What only some of them have is NaN in others.
+    If one of them was edited, their originals are joined, too. What a part lacks is NaN.
     """
     originals = [part.attrs.get("original") for part in parts]
     edited = any(original is not None for original in originals)
@@ -298,7 +298,7 @@ def _train(
 def _one_run(experiment: Experiment, settings: list[str], run: Run) -> Outcome:
     """One run by itself, in whatever process; an error is a result, not the end of the others."""
     ignore_interrupts()
-    # A run has one core; and a sweep within it would wait for ever for its turn in other threads.
+    # One core for a run; a sweep within it would wait for ever for its turn in other threads.
     with ONE_AT_A_TIME, joblib.parallel_config("sequential"):
         started = time.process_time()
         try:

@@ -111,7 +111,7 @@ class _Record:
     def __init__(self, steps: int, measure: Mapping[str, Measure] | None, every: int):
         self.steps = _arguments.whole_number("steps", steps, 1)
         self.every = _arguments.whole_number("every", every, 1)
-        self.measure = _arguments.mapping("measure", measure, "a dict of names and functions")
+        self.measure = measure or {}
         self.names: list[str] = []
         self.terms: list[tuple[Tensor, ...]] = []  # per step: each term, their sum
         self.measured: dict[str, list[Tensor]] = {name: [] for name in self.measure}

@@ -127,8 +127,7 @@ TABLE: list[tuple[Callable, dict[str, Any], dict[str, Any]]] = [
     (models.initialise, {"model": NET, "scheme": "fixed"}, {"scheme": "he"}),
     (races.race, RACE, {"models": {"a": NET}, "target": NAN, "rates": [0.0], "seeds": range(4)}),
     (races.judge, {"runs": None}, {"runs": runs()}),
-    (training.train, TRAIN,
-     {"model": nn.Linear, "optimizer": "SGD", "steps": 0, "measure": 3}),
+    (training.train, TRAIN, {"model": nn.Linear, "optimizer": "SGD", "steps": 0}),
 ]  # fmt: skip
 ROWS = [
     pytest.param(function, right, argument, wrong, id=f"{function.__qualname__}-{argument}")
