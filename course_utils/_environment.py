@@ -16,10 +16,12 @@ def parse_seeds(text: str) -> list[int]:
     seeds: list[int] = []
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")
-        ends = first, last if dash else first
-        if not all(end.isdecimal() for end in ends) or not int(ends[0]) <= int(ends[1]) < 2**32:
+        last = last if dash else first
+        if not (first.isdecimal() and last.isdecimal()):
             raise ValueError(f"seeds {text!r}: expected e.g. '0-4' or '3,5,8', got {part!r}")
-        seeds += range(int(ends[0]), int(ends[1]) + 1)
+        if not int(first) <= int(last) < 2**32:
+            raise ValueError(f"seeds {text!r}: {part!r} must rise, to less than 2**32")
+        seeds += range(int(first), int(last) + 1)
     if len(set(seeds)) != len(seeds):
         raise ValueError(f"seeds {text!r}: each seed may appear once")
     return seeds
