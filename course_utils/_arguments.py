@@ -2,37 +2,37 @@
 
 import math
 import operator
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from numbers import Real
 from typing import Any
 
 import torch
 
 
-def whole_number(name: str, value: Any, least: int, most: int | None = None) -> int:
+def whole_number(name: str, value: Any, least: int, most: float = math.inf) -> int:
     """`value` as an int between `least` and `most`; numpy's integers are whole, 2.0 is not."""
     try:
         number = operator.index(value)
     except TypeError:
         raise TypeError(f"{name} must be a whole number, got {value!r:.80}") from None
-    if number < least or (most is not None and number > most):
-        accepted = f"{least} or larger" if most is None else f"between {least} and {most}"
+    if not least <= number <= most:
+        accepted = f"{least} or larger" if most == math.inf else f"between {least} and {most}"
         raise ValueError(f"{name} must be {accepted}, got {number}")
     return number
 
 
-def seed(value: Any, name: str = "seed") -> int:
+def seed(value: Any) -> int:
     """`value` as an int from 0 to 2**32 - 1, the seeds that numpy accepts."""
-    return whole_number(name, value, 0, 2**32 - 1)
+    return whole_number("seed", value, 0, 2**32 - 1)
 
 
-def number(name: str, value: Any, least: float = -math.inf, most: float = math.inf) -> float:
-    """`value`, if it is a finite number between `least` and `most`."""
+def number(name: str, value: Any, least: float = -math.inf) -> float:
+    """`value`, if it is a finite number, `least` or larger."""
     instance(name, value, Real, "a number")
-    if not math.isfinite(value) or not least <= value <= most:
-        bound = "" if least == -math.inf else f"{least:g} or larger and "
-        accepted = f"{bound}finite" if most == math.inf else f"between {least:g} and {most:g}"
-        raise ValueError(f"{name} must be {accepted}, got {value}")
+    if not math.isfinite(value):
+        raise ValueError(f"{name} must be finite, got {value}")
+    if value < least:
+        raise ValueError(f"{name} must be {least:g} or larger, got {value}")
     return value
 
 
@@ -50,11 +50,6 @@ def instance(name: str, value: Any, kind: Any, accepted: str) -> Any:
     return value
 
 
-def flag(name: str, value: Any) -> bool:
-    """`value`, if it is True or False: the text "no" would count as true."""
-    return instance(name, value, bool, "True or False")
-
-
 def text(name: str, value: Any) -> str:
     """`value`, if it is text, and not empty."""
     if not instance(name, value, str, "text").strip():
@@ -64,18 +59,11 @@ def text(name: str, value: Any) -> str:
 
 def function(name: str, value: Any, accepted: str = "a function") -> Any:
     """`value`, if it can be called."""
-    if not callable(value):
-        raise TypeError(f"{name} must be {accepted}, got {value!r:.80}")
-    return value
-
-
-def mapping(name: str, value: Any, accepted: str = "a dict") -> dict:
-    """`value` as a dict; None counts as an empty one."""
-    return dict(instance(name, {} if value is None else value, Mapping, accepted))
+    return instance(name, value, Callable, accepted)
 
 
 def list_of(name: str, value: Any, accepted: str, kind: Any = object) -> list:
-    """`value` as a list, if it can be gone through, is not text, and holds nothing but `kind`."""
+    """`value` as a list of nothing but `kind`; a text is no list of its letters."""
     if isinstance(value, str) or not isinstance(value, Iterable):
         raise TypeError(f"{name} must be a list of {accepted}, got {value!r:.80}")
     listed = list(value)
@@ -91,25 +79,10 @@ def one_of(name: str, value: Any, options: Sequence[Any]) -> Any:
     return value
 
 
-def tensor(name: str, value: Any, axes: int = 1) -> torch.Tensor:
-    """`value`, if it is a tensor of `axes` or more axes."""
-    instance(name, value, torch.Tensor, "a tensor")
-    if value.ndim < axes:
-        shape = tuple(value.shape)
-        raise ValueError(f"{name} must be a tensor with {axes} or more axes, got shape {shape}")
-    return value
-
-
 def examples(first: str, inputs: Any, second: str, targets: Any) -> None:
-    """Raise an error unless two tensors, called `first` and `second`, hold equally many examples.
-
-    They must be on one device.
-    """
-    tensor(first, inputs)
-    tensor(second, targets)
+    """Raise an error unless two tensors, by these names, hold equally many examples."""
+    for name, value in ((first, inputs), (second, targets)):
+        instance(name, value, torch.Tensor, "a tensor")
     counts = len(inputs), len(targets)
     if not counts[0] == counts[1] > 0:
         raise ValueError(f"{first} and {second} must be equally many, 1 or more; got {counts}")
-    if inputs.device != targets.device:
-        devices = f"{inputs.device}, {targets.device}"
-        raise ValueError(f"{first} and {second} must be on one device, got {devices}")

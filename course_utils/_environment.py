@@ -1,7 +1,4 @@
-"""What a run finds around it: the settings of the environment, and the versions.
-
-The environment variables COURSE_SEEDS, COURSE_MODE and COURSE_CLAIMS are read here, and only here.
-"""
+"""What a run finds around it: COURSE_SEEDS, COURSE_MODE and COURSE_CLAIMS, and the versions."""
 
 import os
 import platform
@@ -16,17 +13,15 @@ MODES = ("read", "verify", "data")
 
 def parse_seeds(text: str) -> list[int]:
     """Seeds written as a range or a list: ``"0-4"``, ``"3,5,8"`` or ``"0-4,10"``."""
-    if not isinstance(text, str):
-        raise TypeError(f"text must be seeds such as '0-4' or '3,5,8', got {text!r}")
     seeds: list[int] = []
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")
-        if not first.isdecimal() or (dash and not last.isdecimal()):
+        last = last if dash else first
+        if not (first.isdecimal() and last.isdecimal()):
             raise ValueError(f"seeds {text!r}: expected e.g. '0-4' or '3,5,8', got {part!r}")
-        stop = int(last) if dash else int(first)
-        if not int(first) <= stop < 2**32:
+        if not int(first) <= int(last) < 2**32:
             raise ValueError(f"seeds {text!r}: {part!r} must rise, to less than 2**32")
-        seeds += range(int(first), stop + 1)
+        seeds += range(int(first), int(last) + 1)
     if len(set(seeds)) != len(seeds):
         raise ValueError(f"seeds {text!r}: each seed may appear once")
     return seeds

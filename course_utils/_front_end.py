@@ -26,9 +26,6 @@ def in_main_thread(action: Callable[[], None]) -> None:
 @contextmanager
 def interruptible() -> Iterator[None]:
     """Let an interrupt raise KeyboardInterrupt, which a kernel ignores while no cell is running."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         yield

@@ -19,7 +19,7 @@ from course_utils._front_end import close, in_main_thread, interruptible
 from course_utils._lab_controls import Factor, Plan, make_controls
 from course_utils._lab_picture import Line, Picture, Run, fit_scale, grid_range
 from course_utils._messages import spoken
-from course_utils._runs import isolated
+from course_utils._runs import result_of
 
 _open: dict[str, "Lab"] = {}  # by name: a cell that is run again replaces its lab
 
@@ -40,17 +40,20 @@ def lab(
     Parameters
     ----------
     experiment
-        ``experiment(<settings>, seed)``, defined in the notebook; Run live calls what then goes
-        by its name there.
-    start, losses, labels
-        Settings to begin with, by default the first of each; variables of the grid to choose from;
-        words for settings, losses and axes, by default their names.
+        ``experiment(<settings>, seed)``, defined in the notebook; Run live calls whatever has that
+        name there by then.
+    start
+        Settings to begin with, by default the first of each.
+    losses
+        Variables of the grid to choose from.
     axes
         Units of the x-axis, each with how many of them a step is: ``{"step": 1, "example": 32}``;
         where that depends on the settings, a function of their dict.
     annotate
         ``annotate(ax, ...)`` draws a formula, say, on the axes, at each move. It gets those of
         `settings` (a dict), `axis` and `loss` (their names) that are among its arguments.
+    labels
+        Words for settings, losses and axes, by default their names.
     """
     _arguments.text("name", name)
     plan = Plan(experiment, grid, start, losses, axes, annotate, labels)
@@ -104,7 +107,7 @@ class Lab(widgets.VBox):
     def say(self, text: str) -> None:
         """Show `text` under the picture, where a screen reader reads it out."""
         # An Image has no alternative text, and its tooltip ends in a JavaScript error.
-        self.status.value = spoken(text)
+        self.said, self.status.value = text, spoken(text)
 
     def close(self) -> None:
         """Close all that belongs to this lab, so that nothing of it is left in the kernel."""
@@ -117,10 +120,11 @@ class Lab(widgets.VBox):
     def __repr__(self) -> str:
         return f"Lab {self.name!r}: {', '.join(self.plan.settings)}"
 
-    def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
+    def _repr_mimebundle_(self, **options: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         """The widget, and its picture where there is no kernel behind it any more."""
         bundle = super()._repr_mimebundle_(**options)
-        return {**bundle, "image/png": b64encode(self.image.value).decode()}
+        picture = {"image/png": b64encode(self.image.value).decode()}
+        return {**bundle, **picture}, {"image/png": {"alt": f"{self!r}. {self.said}"}}
 
     def _call(self, action: Callable[[], None], _change: Any) -> None:
         """What a control does when it is moved or pressed."""
@@ -140,9 +144,7 @@ class Lab(widgets.VBox):
         """Draw the picture, and say in words what it shows."""
         self.redraw()
         loss, here = self.controls["loss"].value, self.plan.in_words(self.chosen())
-        if self.plan.missing:
-            self.say("No stored curves exist for this lab yet: press Run live to make one.")
-        elif not self.stored.exists(loss):
+        if not self.stored.exists(loss):
             self.say(f"{here}: no stored curve. Press Run live to make one.")
         else:
             note = " (The stored curves are of the original experiment.)" if self.edited else ""
@@ -184,9 +186,11 @@ class Lab(widgets.VBox):
         self.say("Training. To stop and keep what is there, interrupt the kernel.")
         try:
             self._disable(True)  # the kernel would only hear of a move afterwards
-            with interruptible(), training.watch(grow), isolated(seed):
-                data = experiment(**self.chosen(), seed=seed)
-            grow(_checked(data, plan.losses))
+            with interruptible(), training.watch(grow):
+                data = result_of(experiment, plan.settings, (*self.chosen().values(), seed))
+            if lacking := {"step", *plan.losses} - {*data.dims, *data}:
+                raise ValueError(f"the experiment must return {', '.join(sorted(lacking))}, too")
+            grow(data)
             self.say(f"{self._verdict(seed)} ({time.monotonic() - started:.1f} s)")
         except KeyboardInterrupt:
             kept = f"kept {self.live.label}, as far as it went" if self.live else "no step done"
@@ -206,7 +210,7 @@ class Lab(widgets.VBox):
             return "Done: your edited experiment. The stored curve is of the original one."
         if seed != self.plan.seed:
             return f"Done: seed {seed}. The stored curve is of seed {self.plan.seed}."
-        gap = self.live.gap(self.stored, self.plan.losses)
+        gap = _store.difference(*(run.data[self.plan.losses] for run in (self.live, self.stored)))
         if gap == 0:
             return "Done: equal to the stored curve, bit for bit."
         return f"Done: differs from the stored curve by {gap:.1g} at most."
@@ -214,12 +218,3 @@ class Lab(widgets.VBox):
     def _disable(self, disabled: bool) -> None:
         for control in (*self.controls.values(), self.run):
             control.disabled = disabled
-
-
-def _checked(data: Any, losses: Sequence[str]) -> xr.Dataset:
-    """`data` as an experiment returned it, if a lab can draw it."""
-    has = [*data.dims, *data] if isinstance(data, xr.Dataset) else []
-    if {"step", *losses} - set(has):
-        wanted, got = ", ".join(["step", *losses]), ", ".join(map(str, has)) or type(data).__name__
-        raise TypeError(f"the experiment must return a Dataset with {wanted}; got {got}")
-    return data

@@ -32,11 +32,9 @@ class Plan:
     labels: Mapping[str, str] | None
 
     def __post_init__(self) -> None:
-        _arguments.function("experiment", self.experiment)
-        self.start = _arguments.mapping("start", self.start)
         self.losses = _arguments.list_of("losses", self.losses, "variables of the grid", str)
-        self.axes = _arguments.mapping("axes", self.axes) or {"step": 1}
-        self.labels = _arguments.mapping("labels", self.labels)
+        self.start, self.labels = self.start or {}, self.labels or {}
+        self.axes = self.axes or {"step": 1}
         if "origin" not in getattr(self.grid, "attrs", {}):
             raise TypeError(f"grid must be what stored_grid returns, got a {type(self.grid)}")
         self.settings: list[str] = list(self.grid.attrs["settings"])
@@ -47,22 +45,14 @@ class Plan:
             empty = xr.DataArray(np.nan, where, dims)
             self.grid = self.grid.assign(dict.fromkeys(self.losses, empty))
         self.seed = int(self.grid["seed"])  # of the stored curves
-        self._check_names([name for name in self.grid if set(self.grid[name].dims) == set(dims)])
-
-    def _check_names(self, curves: list[str]) -> None:
-        for key in self.settings:
-            if key in ("loss", "axis", "seed"):
-                raise ValueError(f"setting {key!r}: the lab has a control of that name already")
+        if taken := {"loss", "axis", "seed"} & {*self.settings}:
+            raise ValueError(f"setting {min(taken)!r}: the lab has a control of that name already")
+        curves = [name for name in self.grid if set(self.grid[name].dims) == set(dims)]
         for loss in self.losses:
             _arguments.one_of("losses", loss, curves)
         for key, value in self.start.items():
             _arguments.one_of("start", key, self.settings)
             _arguments.one_of(f"start[{key!r}]", value, self.values(key))
-        for key in self.labels:
-            _arguments.one_of("labels", key, [*self.settings, *self.losses, *self.axes])
-        for name, factor in self.axes.items():
-            if not callable(factor):
-                _arguments.positive(f"axes[{name!r}]", factor)
 
     def word(self, key: str) -> str:
         """What the reader sees for a setting, a loss or an axis."""

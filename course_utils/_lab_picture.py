@@ -1,13 +1,12 @@
 """The runs of a lab and their picture: curves over a frame that is kept from one to the next.
 
-Most of the time of a matplotlib picture goes into axes, ticks and labels. A slider has to answer
-within 150 ms, so the frame is drawn once and only the curves anew (matplotlib's "blitting"):
-about 40 ms instead of 130.
+Most of the time of a matplotlib picture goes into axes, ticks and labels. A slider has to answer at
+once, so the frame is drawn once and only the curves anew ("blitting"): in 40 ms instead of 130.
 """
 
 import io
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import matplotlib.image
@@ -18,7 +17,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from course_utils.figures import COLOURS, GHOST, new_figure
 
-ZOOM = 3.0  # between two scales of the y-axis; a finer ladder would change the scale all the time
+ZOOM = 3.0  # between two scales of the y-axis: with smaller steps it would change all the time
 LAST = 10  # steps: the end of a curve is their mean, because a single step is noisy
 
 STYLES: dict[str, dict[str, Any]] = {
@@ -54,13 +53,6 @@ class Run(NamedTuple):
         if self.diverged_at >= 0:
             return f"{first}diverged at step {self.diverged_at}"
         return f"{first}{finite[-LAST:].mean():.3g} in the last {LAST} steps"
-
-    def gap(self, other: "Run", losses: Sequence[str]) -> float:
-        """The largest difference from `other`: 0 if equal, infinite where only one has a value."""
-        pairs = [(self.data[loss].values, other.data[loss].values) for loss in losses]
-        if any(a.shape != b.shape or (np.isnan(a) != np.isnan(b)).any() for a, b in pairs):
-            return np.inf
-        return max(float(np.nanmax(np.abs(a - b), initial=0)) for a, b in pairs)
 
 
 class Line(NamedTuple):
@@ -126,12 +118,11 @@ def grid_range(grid: xr.Dataset, loss: str) -> tuple[float, float]:
     return float(finite.min(initial=0)), float(finite.max(initial=0)) or 1.0
 
 
-def fit_scale(span: tuple[float, float], lines: Sequence[Line]) -> dict[str, Any]:
+def fit_scale(span: tuple[float, float], lines: list[Line]) -> dict[str, Any]:
     """``xlim`` and ``ylim`` for `lines` of a grid whose losses span from `span[0]` to `span[1]`.
 
     The top is that of the whole grid, so that pictures compare, or a power of `ZOOM` away from it:
-    where a penalty grows quadratically with a setting, one scale for all of the grid would show
-    most curves as a line on the axis.
+    else a penalty that grows with the square of a setting would press most curves onto the axis.
     """
     low, high = span
     peak = max((line.peak() for line in lines), default=0) or high
@@ -153,10 +144,9 @@ def _draw(axes: Axes, line: Line) -> None:
     finite = np.flatnonzero(np.isfinite(line.values))
     last = finite[-1] if finite.size else 0  # of the values: not every step need have one
     bottom, top = axes.get_ylim()
-    highest = bottom + 0.94 * (top - bottom)
-    x, y = line.positions[last], np.clip(np.nan_to_num(line.values[last]), bottom, highest)
-    colour = {"color": STYLES[line.role]["color"]}
-    axes.plot([x], [y], marker="x", markersize=9, markeredgewidth=2.5, clip_on=False, **colour)
+    x, y = line.positions[last], np.clip(np.nan_to_num(line.values[last]), bottom, 0.94 * top)
+    colour = STYLES[line.role]["color"]
+    axes.plot(x, y, "x", markersize=9, markeredgewidth=2.5, clip_on=False, color=colour)
     side, shift = ("left", 8) if x < 0.7 * axes.get_xlim()[1] else ("right", -8)
     place = {"xytext": (shift, -4), "textcoords": "offset points", "ha": side}
-    axes.annotate(f"diverged at step {line.diverged_at}", (x, y), **place, **colour)
+    axes.annotate(f"diverged at step {line.diverged_at}", (x, y), color=colour, **place)

@@ -22,10 +22,9 @@ Run = tuple[Any, ...]  # the value of each setting, then the seed
 def isolated(seed: int) -> Iterator[None]:
     """Run a block on one thread with all generators seeded, and leave no trace.
 
-    Inside, Python's, numpy's and torch's global generators start from `seed`, so that even code
-    which draws from them (``nn.Linear``'s initialisation, say) depends on the seed alone. One
-    thread, because the order of a parallel sum, and with it the last digit, depends on how many
-    there are. On leaving, generators and thread count are as they were.
+    Code that draws from the global generators of Python, numpy or torch (``nn.Linear``'s
+    initialisation, say) depends on `seed` alone. One thread, because the order of a parallel sum,
+    and with it the last digit, depends on how many there are.
     """
     seed = _arguments.seed(seed)
     python_state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002

@@ -21,20 +21,8 @@ def outcomes(
 ) -> Generator[Outcome, None, None]:
     """``function(run)`` of all `runs`, in any order, from wherever joblib is set up to compute.
 
-    Parameters
-    ----------
-    function
-        Returns the run, its result or an error, and its CPU seconds; does not raise.
-    workers
-        Processes on this machine; by default as many as cores, or as the active joblib backend
-        says. A Dask cluster uses all that it has.
-
-    Raises
-    ------
-    RuntimeError
-        If a worker of a cluster cannot import this package.
-    BrokenExecutor
-        If the workers go away before the last run has arrived.
+    `function` does not raise. A `BrokenExecutor` says that the workers went away before the last
+    run had arrived. For `workers` see `sweep`.
     """
     backend, configured = joblib.parallel.get_active_backend()
     if workers is None:
@@ -44,7 +32,7 @@ def outcomes(
         backend.effective_n_jobs(-1)  # an error if there are no workers
         return _on_cluster(client, function, runs)
     parallel = joblib.Parallel(min(workers, len(runs)), return_as="generator_unordered")
-    return parallel(joblib.delayed(function)(run) for run in runs)
+    return parallel(map(joblib.delayed(function), runs))
 
 
 def ignore_interrupts() -> None:
@@ -59,8 +47,8 @@ def _on_cluster(
 ) -> Generator[Outcome, None, None]:
     """The outcomes, as they arrive from the Dask cluster of `client`.
 
-    Not by joblib.Parallel: of a run that fails outside of the experiment, because it killed one
-    worker after the other, say, joblib 1.6 is not told, and waits for ever.
+    Not by joblib.Parallel: joblib 1.6 is not told of a run that fails outside of the experiment,
+    because it killed one worker after the other, say, and waits for ever.
     """
     for worker, answer in client.run(import_module, __name__, on_error="return").items():
         if isinstance(answer, ImportError):
@@ -87,7 +75,7 @@ def _on_cluster(
 
 
 def _packed(value: Any) -> bytes:
-    """Pickled, with what is defined in a notebook, and opaque to Dask: it hangs on what fails."""
+    """Pickled, with what a notebook defines, and opaque to Dask, which hangs on what fails."""
     return pickle.dumps(joblib.wrap_non_picklable_objects(value, keep_wrapper=False))
 
 

@@ -1,4 +1,4 @@
-"""The data: generated, bundled or downloaded, and the batches drawn from it.
+"""The data, generated, bundled or downloaded, and the batches drawn from it.
 
 Every set is one `Examples`: tensors in memory, with the names of its classes. All randomness comes
 from a generator made of the seed that is passed, so that the seed alone decides what one gets.
@@ -17,7 +17,6 @@ from course_utils import _arguments
 from course_utils.models import torchvision
 
 DOWNLOADS = {"fashion_mnist": "FashionMNIST", "cifar10": "CIFAR10"}  # torchvision's names
-NAMES = ("volumes", "lines", "nuclei", "digits", *DOWNLOADS)
 
 
 class Examples(NamedTuple):
@@ -38,11 +37,10 @@ def volumes(seed: int, examples: int = 512, size: int = 8, noise: float = 0.25) 
     """Solid balls (class 0) and hollow shells (class 1) in noise: a small 3D task.
 
     inputs (examples, 1, size, size, size), in standard deviations of the whole set; targets
-    (examples,), the classes in turn. Centre and radius vary. Each volume is scaled to a mean of
-    0.15 before `noise`, the standard deviation of every voxel's normal noise, is added: the mean
-    intensity tells nothing, where the intensity sits tells all.
+    (examples,), the classes in turn. Each volume has a mean of 0.15 before normal noise of
+    deviation `noise` is added: the mean intensity tells nothing, its place tells all.
     """
-    generator = torch.Generator().manual_seed(_arguments.seed(seed))
+    generator = _generator(seed)
     examples = _arguments.whole_number("examples", examples, 2)
     size = _arguments.whole_number("size", size, 6)  # below, a shell may have no hollow
     noise = _arguments.number("noise", noise, 0)
@@ -71,12 +69,10 @@ def lines(seed: int, pairs: int = 8192, size: int = 16) -> Examples:
     """Solid lines (class 0) and the same lines with a gap (class 1): a task of small parts.
 
     inputs (2 * pairs, 1, size, size), ink from 0 to 1; targets (2 * pairs,), the classes in turn:
-    2 i and 2 i + 1 are the same line. A line is 1 pixel wide, with soft edges, and crosses the
-    whole image; its angle is uniform, its distance from the centre uniform up to size / 5. The gap
-    is a stripe across the line, 1 pixel wide, uniform up to size / 3 from the point of the line
-    that is nearest to the centre.
+    2 i and 2 i + 1 are the same line. Lines and gaps are 1 pixel wide, with soft edges; a line
+    crosses the whole image, at most size / 5 from its centre.
     """
-    generator = torch.Generator().manual_seed(_arguments.seed(seed))
+    generator = _generator(seed)
     pairs = _arguments.whole_number("pairs", pairs, 1)
     size = _arguments.whole_number("size", size, 6)
 
@@ -98,14 +94,12 @@ def nuclei(seed: int, examples: int = 3000, size: int = 24, contrast: float = 0.
     """Cell nuclei of finer (class 0) and coarser grain (class 1): a task of texture.
 
     inputs (examples, 1, size, size), intensity 0 to 255, exactly 0 outside the nucleus; targets
-    (examples,), the classes in turn. A nucleus is an ellipse that fills most of the image. Its
-    grain is a Gaussian random field whose correlation length, in pixels, is log-normal: the mean
-    of its logarithm is log(1.2) - `contrast` or log(1.2) + `contrast`, the deviation 0.5. The
-    field's values are replaced by the quantiles of a normal distribution in the same order, so
-    that only the mean brightness, which differs a little, tells something without a look at
-    neighbouring pixels.
+    (examples,), the classes in turn. The grain of a nucleus, an ellipse, is a Gaussian random field
+    whose correlation length is log-normal: log(1.2 pixels) -+ `contrast`, deviation 0.5. All grains
+    have one histogram, so that without a look at neighbouring pixels only the mean brightness tells
+    something, and little.
     """
-    generator = torch.Generator().manual_seed(_arguments.seed(seed))
+    generator = _generator(seed)
     examples = _arguments.whole_number("examples", examples, 2)
     size = _arguments.whole_number("size", size, 8)
     contrast = _arguments.number("contrast", contrast, 0)
@@ -148,10 +142,7 @@ def _smooth(noise: Tensor, length: Tensor) -> Tensor:
 
 
 def _with_normal_quantiles(field: Tensor, mask: Tensor) -> Tensor:
-    """Where `mask`, the normal quantile of each value's rank in its image: (examples, size, size).
-
-    However the field was made, its histogram tells nothing afterwards.
-    """
+    """Where `mask`, the normal quantile of each value's rank: all images have one histogram."""
     ranks = field.masked_fill(~mask, math.inf).flatten(1).argsort(1).argsort(1)
     inside = mask.flatten(1).sum(1, keepdim=True)
     share = ((ranks + 0.5) / inside).clamp(max=0.999999)  # outside they go on beyond 1
@@ -164,11 +155,10 @@ def digits(size: int = 8, classes: Iterable[int] = range(10)) -> Examples:
     inputs (examples, 1, size, size), ink from 0 to 1; 8 x 8 as they come, larger ones bilinear.
     targets (examples,), index into `classes`: the digits to keep. All ten: 1,797 examples.
     """
-    from sklearn.datasets import load_digits  # a second to import: only for who asks for it
+    from sklearn.datasets import load_digits  # slow to import: only when it is asked for
 
     size = _arguments.whole_number("size", size, 8)
-    wanted = _arguments.list_of("classes", classes, "digits")
-    kept = [_arguments.whole_number("classes", digit, 0, 9) for digit in wanted]
+    kept = [_arguments.whole_number("classes", digit, 0, 9) for digit in classes]
     if not kept or len(set(kept)) != len(kept):
         raise ValueError(f"classes must be one or more different digits, got {kept}")
     bundled = load_digits()
@@ -182,7 +172,7 @@ def digits(size: int = 8, classes: Iterable[int] = range(10)) -> Examples:
 
 
 def load(
-    name: str, *, train: bool = True, root: str | Path | None = None, seed: int = 0
+    name: str, *, train: bool = True, root: str | Path = "~/.cache/course_utils", seed: int = 0
 ) -> Examples:
     """The training (or test) examples of the data set called `name`.
 
@@ -193,17 +183,16 @@ def load(
     (3, 32, 32), 0.6 GB in memory; intensity from 0 to 1 in both. torchvision downloads these two
     into `root` if they are not there; no notebook needs them.
     """
-    _arguments.one_of("name", name, NAMES)
-    seed, train = _arguments.seed(seed), _arguments.flag("train", train)
+    generate = {"volumes": volumes, "lines": lines, "nuclei": nuclei}
+    _arguments.one_of("name", name, [*generate, "digits", *DOWNLOADS])
+    if name in generate:
+        return generate[name](seed if train else held_out_seed(seed))
     if name in DOWNLOADS:
-        return _downloaded(name, train, Path(root or "~/.cache/course_utils").expanduser())
-    if name == "digits":
-        inputs, targets, classes = digits()
-        order = torch.randperm(len(inputs), generator=torch.Generator().manual_seed(seed))
-        chosen = order[:1200] if train else order[1200:]
-        return Examples(inputs[chosen], targets[chosen], classes)
-    generate = {"volumes": volumes, "lines": lines, "nuclei": nuclei}[name]
-    return generate(seed if train else held_out_seed(seed))
+        return _downloaded(name, train, Path(root).expanduser())
+    inputs, targets, classes = digits()
+    order = torch.randperm(len(inputs), generator=_generator(seed))
+    chosen = order[:1200] if train else order[1200:]
+    return Examples(inputs[chosen], targets[chosen], classes)
 
 
 def _downloaded(name: str, train: bool, root: Path) -> Examples:
@@ -219,6 +208,10 @@ def _downloaded(name: str, train: bool, root: Path) -> Examples:
     images = torch.as_tensor(read.data)  # bytes: (n, height, width) or (n, height, width, 3)
     images = images.unsqueeze(1) if images.ndim == 3 else images.movedim(-1, 1).contiguous()
     return Examples(images.float().div_(255), torch.as_tensor(read.targets), tuple(read.classes))
+
+
+def _generator(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(_arguments.seed(seed))
 
 
 def held_out_seed(seed: int) -> int:
@@ -238,21 +231,19 @@ def batches(
     Every epoch is a new permutation, or with `reshuffle=False` always the first one. The examples
     left over at the end of an epoch, fewer than a batch, are dropped.
     """
-    inputs, targets = _arguments.instance("examples", examples, tuple, "(inputs, targets)")[:2]
+    inputs, targets = examples[:2]
     _arguments.examples("inputs", inputs, "targets", targets)
     batch_size = _arguments.whole_number("batch_size", batch_size, 1, len(inputs))
     steps = _arguments.whole_number("steps", steps, 0)
-    reshuffle = _arguments.flag("reshuffle", reshuffle)
-    generator = torch.Generator().manual_seed(_arguments.seed(seed))
-    return _drawn(inputs, targets, batch_size, steps, generator, reshuffle)
-
-
-def _drawn(inputs, targets, batch_size, steps, generator, reshuffle):
-    """What `batches` returns: apart from it, so that it raises at the call and not later."""
+    generator = _generator(seed)
     starts = range(0, len(inputs) - batch_size + 1, batch_size)
-    for step in range(steps):
-        start = starts[step % len(starts)]
-        if step == 0 or (start == 0 and reshuffle):
-            order = torch.randperm(len(inputs), generator=generator).to(inputs.device)
-        chosen = order[start : start + batch_size]
-        yield inputs[chosen], targets[chosen]
+
+    def drawn() -> Iterator[tuple[Tensor, Tensor]]:  # apart, so that errors come at the call
+        for step in range(steps):
+            start = starts[step % len(starts)]
+            if step == 0 or (start == 0 and reshuffle):
+                order = torch.randperm(len(inputs), generator=generator).to(inputs.device)
+            chosen = order[start : start + batch_size]
+            yield inputs[chosen], targets[chosen]
+
+    return drawn()

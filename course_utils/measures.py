@@ -28,7 +28,7 @@ OTHERS = nn.Linear | nn.Bilinear | nn.MultiheadAttention | nn.Embedding | nn.Emb
 
 
 def _single(values: Tensor) -> Tensor:
-    """`values` in single precision, unless they are in a higher one."""
+    """`values` in single precision or, if they come in it, in double."""
     return values.to(torch.promote_types(values.dtype, torch.float32))
 
 
@@ -76,7 +76,8 @@ def by_layer(
 
     Returns
     -------
-    A row for each use of a layer, in this order, with its name as index; "name (2)" if used again.
+    A row for each use of a layer, by its name; "name (2)" if it is used again. Where only the last
+    state of a recurrent layer is used, both columns are of that state.
 
     "spread"
         Between-sample spread: the standard deviation over the examples of each number that the
@@ -87,15 +88,19 @@ def by_layer(
         Root mean square of the derivative of an example's loss with respect to those numbers. NaN
         where the loss does not depend on them, or their graph is cut.
 
-    Where only the last state of a recurrent layer is used, both are of that state.
-
     Under ReLU, and without normalisation, both change by √(fan · variance / 2) from layer to layer,
     fan being fan-in for the spread and fan-out for the gradient (He et al. 2015, "Delving deep into
-    rectifiers", sec. 2.2): 0.41, 0.71, 1 for the schemes "torch", "glorot", "kaiming" of
-    `course_utils.models.initial_variance` where layers are equally wide.
+    rectifiers", sec. 2.2): for equally wide layers by 0.41, 0.71, 1 under the schemes "torch",
+    "glorot", "kaiming" of `course_utils.models.initial_variance`.
     """
-    _arguments.instance("model", model, nn.Module, "a torch.nn.Module")
-    count = _count_examples(inputs, targets, batch_axis)
+    count = inputs.shape[batch_axis]
+    if count < 2:
+        raise ValueError(f"inputs must hold 2 or more examples to be told apart, got {count}")
+    if isinstance(targets, Tensor) and targets.ndim and count not in targets.shape:
+        raise ValueError(
+            f"inputs hold {count} examples along axis {batch_axis}, but targets have the shape "
+            f"{tuple(targets.shape)}; where time comes first, pass batch_axis=1"
+        )
     model, uses = copy.deepcopy(model), {}
     for name, module in model.named_modules():
         if isinstance(module, CONVOLUTION | RECURRENT | OTHERS):
@@ -105,33 +110,16 @@ def by_layer(
         value = count * _value(loss, model(inputs.clone()), targets)
     if not uses:
         raise ValueError("model uses no layer of torch.nn that has a kernel")
-    outputs = [output for _, outputs in uses.values() for output in outputs]
-    gradients = [None] * len(outputs)
     if value.requires_grad:
-        gradients = torch.autograd.grad(value, outputs, allow_unused=True)
-    found = dict(zip(map(id, outputs), gradients, strict=True))
-    rows = {name: _row(name, *use, found, count) for name, use in uses.items()}
+        value.backward(inputs=[output for _, outputs in uses.values() for output in outputs])
+    rows = {name: _row(name, *use, count) for name, use in uses.items()}
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
-def _count_examples(inputs: Tensor, targets: Tensor, batch_axis: int) -> int:
-    _arguments.tensor("inputs", inputs)
-    _arguments.whole_number("batch_axis", batch_axis, 0, inputs.ndim - 1)
-    count = inputs.shape[batch_axis]
-    if count < 2:
-        raise ValueError(f"inputs must hold 2 or more examples to be told apart, got {count}")
-    if isinstance(targets, Tensor) and targets.ndim and count not in targets.shape:
-        raise ValueError(
-            f"inputs hold {count} examples along axis {batch_axis}, but targets have the shape "
-            f"{tuple(targets.shape)}; where time comes first, pass batch_axis=1"
-        )
-    return count
-
-
-def _keep_outputs(uses: dict[str, tuple], name: str) -> Callable[..., Tensor | tuple]:
+def _keep_outputs(uses: dict[str, tuple], name: str) -> Callable[..., Any]:
     """A forward hook that keeps a layer's outputs, and hands on copies for in-place functions."""
 
-    def copied(output: Tensor | tuple | None, outputs: list[Tensor]) -> Tensor | tuple | None:
+    def copied(output: Any, outputs: list[Tensor]) -> Any:
         if isinstance(output, nn.utils.rnn.PackedSequence):
             return output._replace(data=copied(output.data, outputs))
         if type(output) is tuple:
@@ -139,9 +127,10 @@ def _keep_outputs(uses: dict[str, tuple], name: str) -> Callable[..., Tensor | t
         if not isinstance(output, Tensor):
             return output
         outputs.append(output.requires_grad_())  # also behind frozen layers
+        output.retain_grad()
         return output.clone()
 
-    def hook(module: nn.Module, _inputs: tuple, output: Tensor | tuple) -> Tensor | tuple:
+    def hook(module: nn.Module, _inputs: tuple, output: Any) -> Any:
         outputs, again = [], sum(used is module for used, _ in uses.values())
         handed_on = copied(output, outputs)
         if outputs:
@@ -151,12 +140,9 @@ def _keep_outputs(uses: dict[str, tuple], name: str) -> Callable[..., Tensor | t
     return hook
 
 
-def _row(
-    name: str, module: nn.Module, outputs: list[Tensor], gradients: dict[int, Tensor], count: int
-) -> dict[str, float]:
+def _row(name: str, module: nn.Module, outputs: list[Tensor], count: int) -> dict[str, float]:
     """Spread and gradient of the first of a layer's outputs that the loss depends on."""
-    output = next((o for o in outputs if gradients[id(o)] is not None), outputs[0])
-    gradient = gradients[id(output)]
+    output = next((one for one in outputs if one.grad is not None), outputs[0])
     # A convolution's examples come first, any other layer's features last.
     places = range(1 if isinstance(module, CONVOLUTION) else output.ndim - 1)
     axes = [place for place in places if output.shape[place] == count]
@@ -165,8 +151,11 @@ def _row(
             f"which axis of {name}'s output, {tuple(output.shape)}, is that of the {count} "
             f"examples cannot be told: give another number of examples"
         )
-    spread = _single(output.detach()).var(axes[0], correction=0).mean().sqrt() if axes else math.nan
-    size = math.nan if gradient is None else _single(gradient).abs().square().mean().sqrt()
+    spread = size = math.nan
+    if axes:
+        spread = _single(output.detach()).var(axes[0], correction=0).mean().sqrt()
+    if output.grad is not None:
+        size = _single(output.grad).abs().square().mean().sqrt()
     return {"spread": float(spread), "gradient": float(size)}
 
 
@@ -180,7 +169,7 @@ def _value(loss: Callable[..., Tensor], outputs: Tensor, targets: Tensor) -> Ten
             "F.binary_cross_entropy_with_logits(outputs.flatten(), targets.flatten().float()), or "
             "F.cross_entropy(outputs.logits, targets)"
         )
-    value = _arguments.function("loss", loss)(outputs, targets)
+    value = loss(outputs, targets)
     if _shape(value) != ():
         raise ValueError(f"loss must return a scalar tensor, got {_shape(value)}")
     return value
@@ -194,8 +183,8 @@ def _shape(value: Any) -> tuple[int, ...] | str:
 def linear_probe(features: Tensor, targets: Tensor) -> float:
     """Share of the examples that a linear classifier on `features` gets right, by least squares.
 
-    How much of the classes is still to be had at some place of a network, by the simplest reader
-    (Alain & Bengio 2016, "Understanding intermediate layers using linear classifier probes").
+    It tells how much of the classes can still be read off at some place of a network (Alain &
+    Bengio 2016, "Understanding intermediate layers using linear classifier probes").
 
     Parameters
     ----------
@@ -206,13 +195,11 @@ def linear_probe(features: Tensor, targets: Tensor) -> float:
         (examples,), int64: the classes. The share is of these very examples.
     """
     _arguments.examples("features", features, "targets", targets)
-    if targets.dtype != torch.int64 or targets.ndim != 1 or targets.min() < 0:
+    if targets.dtype != torch.int64 or targets.ndim != 1:
         raise ValueError(
-            f"targets must be classes from 0, int64 of shape (examples,), got {targets.dtype}, "
-            f"{tuple(targets.shape)}, from {targets.min().item()}"
+            f"targets must be classes, int64 of shape (examples,), got {targets.dtype}, "
+            f"{tuple(targets.shape)}"
         )
-    if not features.isfinite().all():
-        raise ValueError("features must be finite, and some are not")
     flat = features.detach().flatten(1).double()
     flat = torch.cat([flat, torch.ones_like(flat[:, :1])], 1)
     if len(flat) <= flat.shape[1]:
@@ -226,7 +213,7 @@ def linear_probe(features: Tensor, targets: Tensor) -> float:
 
 
 def class_numbers(targets: Tensor, logits: Tensor) -> Tensor:
-    """Targets as people have them as int64 (examples,); -100, as in PyTorch, is no class and stays.
+    """Targets in any common form as int64 (examples,); -100, as in PyTorch, is no class and stays.
 
     `targets` are class numbers, of any type, (examples,) or (examples, 1), or one-hot; `logits` are
     (examples, classes).
@@ -315,18 +302,13 @@ def preconditioned_sharpness(
     loss
         A scalar that depends on the optimiser's parameters, with its graph.
     iterations
-        Of the power method, from a fixed start: more for a narrower error, which is on the low
-        side.
+        Of the power method, from a fixed start: more come closer, from below.
     """
-    moved = [part for part in _moved(optimizer) if part[0].requires_grad]
-    _arguments.instance("loss", loss, Tensor, "a scalar tensor")
-    if loss.ndim or not loss.requires_grad:
-        shape = tuple(loss.shape)
-        raise ValueError(f"loss must be a scalar with its graph, got shape {shape}, {loss.grad_fn}")
     iterations = _arguments.whole_number("iterations", iterations, 1)
+    moved = [part for part in _moved(optimizer) if part[0].requires_grad]
     if not moved:
         return math.nan
-    given = [p for p, *_ in moved]
+    given = [parameter for parameter, *_ in moved]
     gradients = torch.autograd.grad(loss, given, create_graph=True, allow_unused=True)
     # P^-1/2 H P^-1/2 is symmetric and has the same eigenvalues; a constant gradient adds none.
     parts = [
@@ -368,20 +350,11 @@ def sample_gradients(
     targets: Tensor,
     loss: Callable[[Tensor, Tensor], Tensor] = F.cross_entropy,
 ) -> Tensor:
-    """Each example's own gradient, (examples, trainable parameters).
+    """Each example's own gradient, (examples, trainable parameters): large for a large network.
 
-    Dropout, in training mode, draws for each example anew. The result holds as many numbers as
-    examples times parameters: of a large network take few examples.
-
-    Parameters
-    ----------
-    inputs, targets
-        (examples, ...), equally many.
-    loss
-        ``loss(outputs, targets)``, a scalar, for a batch of one.
+    `inputs` and `targets` are (examples, ...); ``loss(outputs, targets)`` is a scalar, of a batch
+    of one. Dropout, in training mode, draws for each example anew.
     """
-    _arguments.instance("model", model, nn.Module, "a torch.nn.Module")
-    _arguments.examples("inputs", inputs, "targets", targets)
     _check_alone(copy.deepcopy(model), inputs[:2].clone())
     model, inputs = copy.deepcopy(model), inputs.detach().clone()
     trained = {name: p.detach() for name, p in model.named_parameters() if p.requires_grad}
@@ -423,9 +396,9 @@ def _check_alone(model: nn.Module, pair: Tensor) -> None:
 def cosines(gradients: Tensor) -> Tensor:
     """Cosine between each two of `gradients`, (examples, parameters) to (examples, examples).
 
-    NaN where one of the two is zero, as it is once a loss of float32 has reached its zero.
+    NaN where one of the two is zero, as all are once a loss of float32 has reached its zero.
     """
-    gradients = _checked(gradients, 1)
+    gradients = _single(gradients)
     unit = gradients / gradients.norm(dim=1, keepdim=True)
     return unit @ unit.T
 
@@ -439,36 +412,24 @@ def noise_scale(gradients: Tensor) -> float:
     times gradient diversity (2018, "Gradient diversity"). Infinite where the examples' mean cannot
     be told from noise, NaN where all gradients are zero.
     """
-    gradients = _checked(gradients, 2)
-    count = len(gradients)
+    gradients, count = _single(gradients), len(gradients)
+    if count < 2:
+        raise ValueError(f"gradients must be of 2 or more examples, got {tuple(gradients.shape)}")
     size = gradients.square().sum(1).mean().item()
     of_mean = gradients.mean(0).square().sum().item()
-    variance = (size - of_mean) * count / (count - 1)
-    signal = (count * of_mean - size) / (count - 1)
     if size == 0:
         return math.nan
+    variance = (size - of_mean) * count / (count - 1)
+    signal = (count * of_mean - size) / (count - 1)
     return variance / signal if signal > 0 else math.inf
 
 
-def _checked(gradients: Tensor, least: int) -> Tensor:
-    _arguments.tensor("gradients", gradients, 0)
-    if gradients.ndim != 2 or len(gradients) < least:
-        raise ValueError(
-            f"gradients must have shape (examples, parameters) with {least} or more examples, "
-            f"got {tuple(gradients.shape)}"
-        )
-    return _single(gradients)
-
-
 def steps_to(losses: xr.DataArray, target: float, window: int = 10) -> xr.DataArray:
-    """Steps until the loss is at `target`: `losses` without `step`, infinite if it is never.
+    """Steps until the loss is at `target`: `losses` without `step`, infinite if it never is.
 
-    It is there at the middle of the first `window` steps whose mean is at most `target`: single
+    That is the middle of the first `window` steps whose mean is at most `target`: single
     minibatches are too noisy, and a mean up to now lags behind.
     """
-    _arguments.instance("losses", losses, xr.DataArray, "a DataArray over step")
-    target = _arguments.number("target", target)
-    window = _arguments.whole_number("window", window, 1)
     if not losses.sizes.get("step"):
         raise ValueError(f"losses must have a dimension 'step', not empty, got {losses.sizes}")
     window = min(window, losses.sizes["step"] + 1)  # no longer one is full either
@@ -485,20 +446,19 @@ def step_flops(model: nn.Module, inputs: Tensor, targets: Tensor, loss: Loss) ->
     gradients of inputs and weights (Kaplan et al. 2020, "Scaling laws", sec. 2.1). It is not
     counted: there torch's counter takes grouped convolutions for full ones.
     """
-    _arguments.instance("model", model, nn.Module, "a torch.nn.Module")
     # With gradients: without them torch takes a path for attention that its counter does not see.
     model = copy.deepcopy(model).requires_grad_()
     with torch.random.fork_rng(), torch.enable_grad(), sdpa_kernel(SDPBackend.MATH):
         with FlopCounterMode(display=False) as counter:
             missed = _count_missed(model, counter)
-            _arguments.function("loss", loss)(model, inputs.clone(), targets)
+            loss(model, inputs.clone(), targets)
     return 3 * (counter.get_total_flops() + sum(missed))
 
 
 def _count_missed(model: nn.Module, counter: FlopCounterMode) -> list[int]:
-    """What the counter does not see in fused recurrent layers, filled while the model runs.
+    """What the counter will not see in fused recurrent layers: filled while the model runs.
 
-    That is two for each weight at each time of each example, but for what it has seen there.
+    That is two for each weight at each time of each example, less what it does see there.
     """
     missed, seen = [], []
 

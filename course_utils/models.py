@@ -1,16 +1,10 @@
-"""What two notebooks need of a model: kernels, initialisations, torchvision's layers.
-
-A notebook's own model stays there.
-"""
+"""Kernels and how they are initialised, and torchvision's layers; models are in the notebooks."""
 
 import math
-from collections.abc import Iterator
 from types import ModuleType
 
 import torch
 from torch import nn
-
-from course_utils import _arguments
 
 
 def kernels(model: nn.Module) -> list[nn.Parameter]:
@@ -19,20 +13,12 @@ def kernels(model: nn.Module) -> list[nn.Parameter]:
     Biases and BatchNorm's scales and shifts have one axis and are left out, as Keras'
     ``kernel_regularizer`` leaves them out.
     """
-    return [p for p in _parameters(model) if p.ndim >= 2]
+    return [p for p in model.parameters() if p.ndim >= 2]
 
 
 def count_parameters(model: nn.Module) -> int:
     """Number of trainable scalars in `model`."""
-    return sum(p.numel() for p in _parameters(model) if p.requires_grad)
-
-
-def _parameters(model: nn.Module) -> Iterator[nn.Parameter]:
-    """Of `model`; checked by trying, because a penalty asks for them at each step."""
-    try:
-        return model.parameters()
-    except AttributeError:
-        raise TypeError(f"model must be a torch.nn.Module, got {model!r:.80}") from None
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)
 
 
 def fans(weight: torch.Tensor) -> tuple[int, int]:
@@ -41,27 +27,26 @@ def fans(weight: torch.Tensor) -> tuple[int, int]:
     Matrices that torch stacks, an LSTM's gates or an attention's query, key and value, count as one
     with that many outputs, as Keras counts gates; an embedding's rows count as outputs.
     """
-    _arguments.tensor("weight", weight, 2)
+    if weight.ndim < 2:
+        raise ValueError(f"weight must have 2 or more axes, got shape {tuple(weight.shape)}")
     window = math.prod(weight.shape[2:])
     return weight.shape[1] * window, weight.shape[0] * window
 
 
-def initial_variance(weight: torch.Tensor, scheme: str, fixed_std: float = 0.05) -> float:
+def initial_variance(weight: torch.Tensor, scheme: str) -> float:
     """Variance of one entry of `weight` (out, in, *window) under an initialisation scheme.
 
     "kaiming": 2 / fan_in (He et al. 2015, "Delving deep into rectifiers", eq. 10).
     "glorot": 2 / (fan_in + fan_out) (Glorot & Bengio 2010, eq. 12).
     "torch": 1 / (3 fan_in), what ``nn.Linear`` and ``nn.Conv*d`` do when left alone.
-    "fixed": `fixed_std` squared, whatever the size of the layer.
+    "fixed": 0.05 squared, whatever the size of the layer.
     """
     fan_in, fan_out = fans(weight)
-    if not weight.numel():
-        raise ValueError(f"weight must hold numbers, got shape {tuple(weight.shape)}")
     variances = {
         "kaiming": 2 / fan_in,
         "glorot": 2 / (fan_in + fan_out),
         "torch": 1 / (3 * fan_in),
-        "fixed": _arguments.number("fixed_std", fixed_std, 0) ** 2,
+        "fixed": 0.05**2,
     }
     if scheme not in variances:
         raise ValueError(f"unknown scheme {scheme!r}; expected one of {', '.join(variances)}")
@@ -69,32 +54,17 @@ def initial_variance(weight: torch.Tensor, scheme: str, fixed_std: float = 0.05)
 
 
 @torch.no_grad()
-def initialise(
-    model: nn.Module, scheme: str, seed: int | None = None, fixed_std: float = 0.05
-) -> nn.Module:
+def initialise(model: nn.Module, scheme: str) -> nn.Module:
     """Draw every kernel of `model` from N(0, variance) and set linear and conv biases to 0.
 
-    Frozen kernels are drawn, too.
-
-    Parameters
-    ----------
-    scheme
-        See `initial_variance`; of a transposed convolution the window counts as in any other,
-        whatever the stride.
-    seed
-        Of an own generator; without it the global one is used.
-
-    Returns
-    -------
-    The model itself, changed in place.
+    In place, frozen kernels too; the model is returned. For `scheme` see `initial_variance`; of a
+    transposed convolution the window counts as in any other, whatever the stride.
     """
-    weights = kernels(model)
-    generator = None if seed is None else torch.Generator().manual_seed(_arguments.seed(seed))
     layers = [m for m in model.modules() if isinstance(m, nn.Linear | nn.modules.conv._ConvNd)]
     turned = {layer.weight: layer.groups for layer in layers if getattr(layer, "transposed", False)}
-    for weight in weights:
+    for weight in kernels(model):
         shaped = _as_convolution(weight, turned[weight]) if weight in turned else weight
-        weight.normal_(0.0, initial_variance(shaped, scheme, fixed_std) ** 0.5, generator=generator)
+        weight.normal_(0.0, initial_variance(shaped, scheme) ** 0.5)
     for layer in layers:
         if layer.bias is not None:
             layer.bias.zero_()
@@ -107,10 +77,7 @@ def _as_convolution(weight: torch.Tensor, groups: int) -> torch.Tensor:
 
 
 def torchvision() -> ModuleType:
-    """torchvision, whose models and layers the notebooks use; also a build not made for this torch.
-
-    It is slow to import, and so imported only when somebody asks for it.
-    """
+    """torchvision, imported when somebody asks for it, because that is slow; see `_vision`."""
     from course_utils._vision import torchvision
 
     return torchvision

@@ -37,7 +37,6 @@ def race(
     optimizer: Callable[..., torch.optim.Optimizer] = torch.optim.Adam,
     window: int = 10,
     workers: int | None = None,
-    limit: int = 1000,
 ) -> xr.Dataset:
     """Train every model at every rate from every seed until its loss is at `target`.
 
@@ -53,26 +52,27 @@ def race(
     seeds
         Ten or more for two or more rates, five or more for a single one.
     steps
-        After so many a run has not reached the target, and counts as infinite.
+        A run that needs more has not reached the target, and counts as infinite.
     optimizer
         ``optimizer(parameters, lr=rate)``.
-    window
-        Of `steps_to`.
-    workers, limit
-        Of `sweep`.
+    window, workers
+        Of `steps_to` and of `sweep`.
 
     Returns
     -------
     Dataset over model, rate and seed: "step", "example", "FLOP", "second", each what it took to the
-    target. Seconds are this machine's, with so many `workers` at once.
+    target. Seconds are this machine's, with that many `workers` at once.
     """
-    models = _checked_models(models)
-    _arguments.function("data", data, "a function of the seed")
+    if len(models) < 2:
+        raise ValueError(f"models must be two or more, got {list(models)}")
+    for name, make in models.items():
+        if isinstance(make, nn.Module):
+            kind = type(make).__name__
+            raise TypeError(f"models[{name!r}] must be a function that makes a model, got a {kind}")
     _arguments.number("target", target)
     _arguments.whole_number("window", window, 1, _arguments.whole_number("steps", steps, 1))
-    rates = _arguments.list_of("rates", rates, "learning rates")
     rates = [_arguments.positive("each of rates", rate) for rate in rates]
-    seeds = _arguments.list_of("seeds", seeds, "whole numbers")
+    seeds = list(seeds)
     _check_seeds(len(seeds), len(rates))
 
     def run(model: str, rate: float, seed: int) -> dict[str, float]:
@@ -93,16 +93,13 @@ def race(
         return {axis: needed * cost for axis, cost in per_step.items()}
 
     grid = {"model": list(models), "rate": rates}
-    return sweep(run, grid, seeds, workers=workers, limit=limit)
+    return sweep(run, grid, seeds, workers=workers)
 
 
 def judge(runs: xr.Dataset) -> pd.DataFrame:
     """Who is sooner, axis by axis: the one whose interval lies below all others, or "cannot tell".
 
-    Parameters
-    ----------
-    runs
-        From `race`: over model, rate and seed; infinite is not reached.
+    `runs` come from `race`; infinite means that the target was not reached.
 
     Returns
     -------
@@ -111,7 +108,6 @@ def judge(runs: xr.Dataset) -> pd.DataFrame:
     "Practical nonparametric statistics", 3.2), how many runs were there, and at which rate. A model
     that never arrived where rates are chosen has none of these. Under "sooner" the verdict.
     """
-    _arguments.instance("runs", runs, xr.Dataset, "a Dataset from race")
     if missing := {"model", "rate", "seed", "step"} - {*runs.dims, *runs}:
         raise ValueError(f"runs must have model, rate, seed and step; missing: {missing}")
     rates, seeds = runs.sizes["rate"], runs.sizes["seed"]
@@ -127,7 +123,7 @@ def judge(runs: xr.Dataset) -> pd.DataFrame:
 def _best_rate(steps: xr.DataArray) -> float | None:
     """The rate of the smallest median; None if no run was there at any rate.
 
-    Among equals it is that at which more runs were there, then one that is not at an end.
+    Among equals the one at which more runs arrived, then one that is not at an end.
     """
     medians, there = steps.median("seed").values, np.isfinite(steps).sum("seed").values
     rates = steps["rate"].values
@@ -171,17 +167,6 @@ def _sooner(ends: Mapping[str, tuple[float, float]]) -> str:
         if all(high < low for other, (low, _) in ends.items() if other != name):
             return name
     return "cannot tell"
-
-
-def _checked_models(models: object) -> dict[str, Callable[[], nn.Module]]:
-    models = _arguments.mapping("models", models, "a dict of names and functions")
-    if len(models) < 2:
-        raise ValueError(f"models must be two or more, got {list(models)}")
-    for name, make in models.items():
-        if isinstance(make, nn.Module) or not callable(make):
-            accepted = "a function that makes a new model"
-            raise TypeError(f"models[{name!r}] must be {accepted}, got a {type(make).__name__}")
-    return models
 
 
 def _check_seeds(seeds: int, rates: int) -> None:

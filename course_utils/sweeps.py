@@ -1,8 +1,8 @@
 """An experiment over a grid of settings and seeds, as one labelled array.
 
 An experiment is an ordinary function ``experiment(<settings>, seed)`` that returns a Dataset, such
-as the one of ``train``, or a dict of numbers. A run depends on its settings and its seed alone, so
-it does not matter in which process, in which order or on how many cores it happens.
+as that of ``train``, or a dict of numbers. A run depends on its settings and its seed alone: in
+which process, in which order and on how many cores it happens does not matter.
 """
 
 import functools
@@ -24,17 +24,17 @@ import torch
 import xarray as xr
 from tqdm.auto import tqdm
 
-from course_utils import _arguments, _files, _store, _stored_runs
+from course_utils import _arguments, _files, _store
 from course_utils._environment import mode, seeds_from_environment
 from course_utils._runs import Experiment, Run, result_of
-from course_utils._stored_runs import SweepWarning
+from course_utils._store import SweepWarning
 from course_utils._workers import Outcome, ignore_interrupts, outcomes
 
 KEPT_NAMES = ("run", "seed", "stored")  # of what `sweep` adds to its settings
 # `isolated` seeds generators that the threads of a process share: its runs take turns. A sweep
 # inside a run is in the same thread, and has the turn already.
 ONE_AT_A_TIME = threading.RLock()
-_torches_named: set[str] = set()  # versions of torch that a reader of this process has heard of
+_torches_named: set[str] = set()  # versions of torch that the reader has been told of
 
 
 def sweep(
@@ -46,7 +46,6 @@ def sweep(
     full: bool = False,
     live: bool = True,
     workers: int | None = None,
-    limit: int = 1000,
 ) -> xr.Dataset:
     """Results of `experiment` for every combination of settings and every seed.
 
@@ -62,13 +61,11 @@ def sweep(
     full
         Train every run, even if the experiment differs from the stored one or is stored.
     live
-        False: if this very experiment is stored, train no seed here; for the long tables that a
-        reader's minute has no room for.
+        False: if this very experiment is stored, train no seed here; for long tables, which would
+        keep a reader waiting.
     workers
         Processes; by default as many as cores, or as the active joblib backend says. A Dask
         cluster (``joblib.parallel_config("dask")``, see docs/cluster.md) uses all that it has.
-    limit
-        More runs than this are refused.
 
     Returns
     -------
@@ -76,24 +73,17 @@ def sweep(
     The coordinate `stored` (seed) says which seeds come from the store; `describe` says it in
     words. What is missing, because a run diverged, failed or was interrupted, is NaN.
 
-    Raises
-    ------
-    Exception
-        What every run raises is raised; what only some raise becomes a `SweepWarning`.
+    What every run raises is raised; what only some raise becomes a `SweepWarning`.
     """
-    seeds = _seeds(seeds)
-    full, live = _arguments.flag("full", full), _arguments.flag("live", live)
-    grid = _checked_grid(experiment, grid, seeds, _arguments.whole_number("limit", limit, 1))
+    seeds, grid = _seeds(seeds), _checked_grid(experiment, grid)
     making = mode() == "data" and name is not None
-    if name is not None:
-        path = _store.store_path(name)
-        if making:
-            _files.check_writable(path.parent)  # now, and not after minutes of training
-    original, changed = _stored_runs.original(experiment, name, grid)
+    if making:
+        _files.check_writable(_store.store_path(name).parent)  # now, not after minutes of training
+    original, changed = _store.original(experiment, name, grid)
     found: dict[Run, xr.Dataset] = {}
     if original is not None and not full:
         if not changed:
-            found = _stored_runs.lookup(original, grid, seeds[1:] if live and not making else seeds)
+            found = _store.lookup(original, grid, seeds[1:] if live and not making else seeds)
         elif not making:
             seeds = seeds[:1]  # the stored seeds belong to another experiment
     runs = [(*point, seed) for seed in seeds for point in itertools.product(*grid.values())]
@@ -111,10 +101,12 @@ def sweep(
         "runs": len(trained),
         "missing": len(runs) - len(trained) - len(found),
         "cpu_seconds": sum(seconds for _, seconds in trained.values()),
-        "torch": _stored_runs.other_torch(original),
         "original": original if changed else None,
-        "difference": _stored_runs.difference(result, original),
     }
+    if original is not None:
+        here = result.sel(seed=~result["stored"]).drop_vars("stored")
+        result.attrs["torch"] = _store.other_torch(original)
+        result.attrs["difference"] = _store.difference(here, original)
     if making and trained:
         if result.attrs["missing"]:
             raise RuntimeError(f"{name} is not stored: {result.attrs['missing']} runs are missing")
@@ -137,12 +129,12 @@ def stored_grid(
     -------
     Dataset with a dimension for each setting and those of the experiment. ``attrs["origin"]`` is
     "stored", or "original" if the experiment is no longer the one that made the curves, or
-    "missing" if none are stored of this seed and these settings, and then there is no curve.
+    "missing" if there are none of this seed and these settings.
     """
-    grid = _checked_grid(experiment, grid, [_arguments.seed(seed)], limit=None)
+    grid = _checked_grid(experiment, grid)
     if mode() == "data":
-        sweep(experiment, grid, [seed], name=name, workers=workers, limit=10**9)
-    original = _stored_runs.stored(name)
+        sweep(experiment, grid, [seed], name=name, workers=workers)
+    original = _store.load_or_warn(name)
     settings = set(_store.settings_of(original)) if original is not None else None
     if settings != set(grid) or seed not in original["seed"].values:
         empty = xr.Dataset(coords={**grid, "seed": seed})
@@ -154,15 +146,14 @@ def stored_grid(
 
 def stored(name: str) -> xr.Dataset | None:
     """The stored result `name` as it was made, whatever the experiment is now; None if missing."""
-    return _stored_runs.stored(name)
+    return _store.load_or_warn(name)
 
 
 def join(parts: Sequence[xr.Dataset], dim: str) -> xr.Dataset:
     """Sweeps over different values of the setting `dim` as one, on the seeds that all of them have.
 
-    So are their originals, if one of them was edited. What only some of them have is NaN in others.
+    If one of them was edited, their originals are joined, too. What a part lacks is NaN.
     """
-    parts = _arguments.list_of("parts", parts, "Datasets from sweep", xr.Dataset)
     originals = [part.attrs.get("original") for part in parts]
     edited = any(original is not None for original in originals)
     pairs = zip(parts, originals, strict=True)
@@ -230,8 +221,9 @@ def _edited(runs: xr.Dataset) -> list[str]:
 
 def _agreement(sweeps: Sequence[xr.Dataset]) -> list[str]:
     """Sentences on how what was trained here agrees with the same runs in the store."""
-    alike = [runs.attrs["difference"] for runs in sweeps if not runs.attrs["changed"]]
-    difference = max((one for one in alike if not math.isnan(one)), default=math.nan)
+    same = [runs.attrs for runs in sweeps if not runs.attrs["changed"]]
+    differences = [attrs.get("difference", math.nan) for attrs in same]
+    difference = max((one for one in differences if not math.isnan(one)), default=math.nan)
     text = []
     if difference == 0:
         text.append("What was trained here equals the stored runs, bit for bit.")
@@ -240,7 +232,7 @@ def _agreement(sweeps: Sequence[xr.Dataset]) -> list[str]:
             f"What was trained here follows the stored runs to within {difference:.1g}: another "
             f"processor or version rounds differently. The claims allow for it."
         )
-    for then in {runs.attrs["torch"] for runs in sweeps} - {"", *_torches_named}:
+    for then in {runs.attrs.get("torch", "") for runs in sweeps} - {"", *_torches_named}:
         _torches_named.add(then)
         text.append(f"(They were made with torch {then}; this is {torch.__version__}.)")
     return text
@@ -255,49 +247,41 @@ def _seeds(seeds: Iterable[int] | None) -> list[int]:
     """The seeds asked for, those of the environment by default."""
     if seeds is None:
         return seeds_from_environment()
-    seeds = [_arguments.seed(seed) for seed in _arguments.list_of("seeds", seeds, "whole numbers")]
+    seeds = [_arguments.seed(seed) for seed in seeds]
     if not seeds or len(set(seeds)) != len(seeds):
         raise ValueError(f"seeds must be distinct, at least one, got {seeds}")
     return seeds
+
+
+def _checked_grid(
+    experiment: Experiment, grid: Mapping[str, Sequence[Any]]
+) -> dict[str, list[Any]]:
+    """The grid as lists, if it fits the experiment."""
+    if not grid:
+        raise ValueError("the grid is empty: it needs at least one setting and its values")
+    if kept := grid.keys() & set(KEPT_NAMES):
+        raise ValueError(f"no setting may be called {min(kept)!r}: the result uses that name")
+    signature = inspect.signature(experiment)
+    try:
+        signature.bind(**dict.fromkeys(grid), seed=0)
+    except TypeError as error:
+        raise TypeError(
+            f"the grid's settings ({', '.join(grid)}) and seed do not fit the experiment, "
+            f"which takes ({', '.join(signature.parameters)}): {error}"
+        ) from None
+    return {key: _setting_values(key, values) for key, values in grid.items()}
 
 
 def _setting_values(key: str, values: Any) -> list[Any]:
     """The values of one setting as a list of distinct numbers or strings."""
     listed = _arguments.list_of(f"setting {key!r}", values, "values")
     listed = [value.item() if isinstance(value, np.generic) else value for value in listed]
-    for value in listed:
-        if not isinstance(value, bool | int | float | str):
-            raise TypeError(f"setting {key!r}: expected numbers or strings, got {value!r}")
-    if len({isinstance(value, str) for value in listed}) > 1:
+    kinds = (str, bool | int | float)
+    if not any(all(isinstance(value, kind) for value in listed) for kind in kinds):
         raise TypeError(f"setting {key!r} must be all numbers or all strings, got {listed}")
     if not listed or len(set(listed)) != len(listed) or any(value != value for value in listed):
         raise ValueError(f"setting {key!r} must have different values, one or more: got {listed}")
     return listed
-
-
-def _checked_grid(
-    experiment: Experiment, grid: Mapping[str, Sequence[Any]], seeds: list[int], limit: int | None
-) -> dict[str, list[Any]]:
-    """The grid as lists, if it fits the experiment."""
-    _arguments.function("experiment", experiment, "a function of settings and seed")
-    grid = _arguments.mapping("grid", grid, "a dict of settings and their values")
-    if not grid:
-        raise ValueError("the grid is empty: it needs at least one setting and its values")
-    if kept := grid.keys() & set(KEPT_NAMES):
-        raise ValueError(f"no setting may be called {min(kept)!r}: the result uses that name")
-    grid = {key: _setting_values(key, values) for key, values in grid.items()}
-    try:
-        inspect.signature(experiment).bind(**dict.fromkeys(grid), seed=0)
-    except TypeError as error:
-        accepted = ", ".join(inspect.signature(experiment).parameters)
-        raise TypeError(
-            f"the grid's settings ({', '.join(grid)}) and seed do not fit the experiment, "
-            f"which takes ({accepted}): {error}"
-        ) from None
-    count = len(seeds) * math.prod(len(values) for values in grid.values())
-    if limit is not None and count > limit:
-        raise ValueError(f"{count} runs are more than limit={limit}; pass limit={count} to go on")
-    return grid
 
 
 def _train(
@@ -338,7 +322,7 @@ def _train(
 def _one_run(experiment: Experiment, settings: list[str], run: Run) -> Outcome:
     """One run by itself, in whatever process; an error is a result, not the end of the others."""
     ignore_interrupts()
-    # A run has one core; and a sweep within it would wait for ever for its turn in other threads.
+    # One core for a run; a sweep within it would wait for ever for its turn in other threads.
     with ONE_AT_A_TIME, joblib.parallel_config("sequential"):
         started = time.process_time()
         try:

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -35,7 +34,7 @@ def watch(callback: Callable[[xr.Dataset], None]) -> Iterator[None]:
 
     It is called about three times a second, and once when a run ends, be it by an interrupt.
     """
-    token = _watcher.set(_arguments.function("callback", callback))
+    token = _watcher.set(callback)
     try:
         yield
     finally:
@@ -66,9 +65,9 @@ def train(
         named scalars, the same ones in every step. Their sum is minimised; a term that is only to
         be reported is detached.
     measure
-        Named functions ``f(model, inputs, targets)`` that return a number or a 1-d tensor, called
-        every `every` steps after the backward pass and before the optimiser's step. They must
-        leave the model as they found it.
+        Named functions ``f(model, inputs, targets)`` of a number or a 1-d tensor, called every
+        `every` steps between the backward pass and the optimiser's step. They must leave the model
+        as they found it.
     stop_when
         Sees the reported losses so far, shape (steps so far,), every 25 steps; True ends the run.
 
@@ -79,11 +78,8 @@ def train(
     loss is NaN or infinite, or -1; there, or where `stop_when` said so, the run ends and what is
     missing is NaN. The scalar `steps_done` counts the steps that have a loss.
     """
-    _arguments.instance("batches", batches, Iterable, "a list, say, of (inputs, targets)")
-    _arguments.function("loss", loss, "a function of model, inputs and targets")
-    if stop_when is not None:
-        _arguments.function("stop_when", stop_when, "a function of the losses so far")
-    held = _parameters_to_train(model, optimizer)
+    _arguments.instance("model", model, nn.Module, "a torch.nn.Module")
+    _arguments.instance("optimizer", optimizer, torch.optim.Optimizer, "a torch.optim.Optimizer")
     record = _Record(steps, measure, every)
     callback, redrawn = _watcher.get(), time.monotonic()
     stream = _endless(batches)
@@ -94,8 +90,8 @@ def train(
             total = sum(terms.values())
             optimizer.zero_grad()
             total.backward()
-            if not step and all(parameter.grad is None for parameter in held):
-                raise ValueError("loss must depend on a parameter that the optimizer holds")
+            if step == 0:
+                _check_gradients(optimizer)
             record.add(step, terms, total, model, batch)
             optimizer.step()
             if (step + 1) % CHECK_EVERY == 0 and record.finished(stop_when):
@@ -109,39 +105,34 @@ def train(
     return record.curves()
 
 
-@dataclass
 class _Record:
     """What a run has produced so far, still as tensors."""
 
-    steps: int
-    measure: Mapping[str, Measure] | None
-    every: int
-    names: tuple[str, ...] = ()
-    terms: list[tuple[Tensor, ...]] = field(default_factory=list)  # per step: each term, their sum
-    measured: dict[str, list[Tensor]] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        _arguments.whole_number("steps", self.steps, 1)
-        _arguments.whole_number("every", self.every, 1)
-        self.measure = _arguments.mapping("measure", self.measure, "a dict of names and functions")
+    def __init__(self, steps: int, measure: Mapping[str, Measure] | None, every: int):
+        self.steps = _arguments.whole_number("steps", steps, 1)
+        self.every = _arguments.whole_number("every", every, 1)
+        self.measure = measure or {}
+        self.names: list[str] = []
+        self.terms: list[tuple[Tensor, ...]] = []  # per step: each term, their sum
+        self.measured: dict[str, list[Tensor]] = {name: [] for name in self.measure}
 
     def add(self, step: int, terms: Terms, total: Tensor, model: nn.Module, batch: Any) -> None:
         """Keep the losses of `step`, and the measures if it is their turn."""
+        names = [*terms, "reported_loss"]
         if not self.names:
-            self.names = (*terms, "reported_loss")
-            names = [*terms, *self.measure, *KEPT_NAMES]
-            if taken := {name for name in names if names.count(name) > 1}:
+            self.names = names
+            both = [*terms, *self.measure, *KEPT_NAMES]
+            if taken := {name for name in both if both.count(name) > 1}:
                 raise ValueError(f"loss or measure {min(taken)!r}: choose a name that is free")
-        if self.names != (*terms, "reported_loss"):
+        if names != self.names:
             raise ValueError(f"loss must return the terms {self.names[:-1]} again, not {[*terms]}")
-        # Copies: a term may be a parameter, which the next step changes.
-        row = (term.detach().to(total.device, copy=True) for term in (*terms.values(), total))
-        self.terms.append(tuple(row))
         if self.measure and step % self.every == 0:
             with torch.random.fork_rng():  # a measure that draws must not change a run
                 for name, function in self.measure.items():
-                    found = _measured(name, function(model, *batch), self.measured.get(name))
-                    self.measured.setdefault(name, []).append(found)
+                    _keep(self.measured[name], function(model, *batch), f"measure {name!r}")
+        # Copies: a term may be a parameter, which the next step changes.
+        row = (term.detach().to(total.device, copy=True) for term in (*terms.values(), total))
+        self.terms.append(tuple(row))
 
     def reported(self, newest: int = 0) -> np.ndarray:
         """The `newest` reported losses, 0 for all, in float32 as in the curves."""
@@ -161,10 +152,10 @@ class _Record:
         diverged_at = -1 if finite.all() else steps_done
         variables |= {"diverged_at": diverged_at, "steps_done": steps_done}
         coordinates = {"step": np.arange(self.steps)}
-        if self.measured:
+        if self.measure:
             coordinates["measured_step"] = np.arange(0, self.steps, self.every)
         for name, values in self.measured.items():
-            column = _padded(torch.stack(values).numpy(), coordinates["measured_step"].size)
+            column = _padded(torch.stack(values).numpy(), len(coordinates["measured_step"]))
             dimensions = ("measured_step", f"{name}_index")[: column.ndim]
             variables[name] = (dimensions, column)
             if column.ndim > 1:  # labelled, so that runs of different length can be joined
@@ -188,26 +179,32 @@ def _terms(loss: Loss, model: nn.Module, batch: tuple[Any, Any], step: int) -> T
     terms = value if isinstance(value, dict) and value else {"data_loss": value}
     for name, term in terms.items():
         if not isinstance(term, Tensor) or term.ndim or term.is_complex():
-            accepted = "a real scalar tensor or a dict of them"
-            raise TypeError(f"loss must return {accepted}, got {_shown(term)} as {name!r}")
+            raise TypeError(
+                f"loss must return a real scalar tensor or a dict of them, got {_shown(term)} as "
+                f"{name!r}"
+            )
     if not any(term.requires_grad for term in terms.values()):
         raise ValueError("loss must depend on the model's parameters; it is detached from them")
     return terms
 
 
-def _measured(name: str, value: object, before: list[Tensor] | None) -> Tensor:
-    """What a measure returned, as a float tensor on the CPU."""
+def _keep(before: list[Tensor], value: object, name: str) -> None:
+    """Append what a measure returned to what it `before` returned, as a float tensor on the CPU."""
     try:
         found = torch.as_tensor(value).detach().cpu()
+        wrong = found.ndim > 1 or found.is_complex()
     except (TypeError, ValueError, RuntimeError):
-        found = None
-    if found is None or found.ndim > 1 or found.is_complex():
-        accepted = "a real number or a 1-d tensor of them"
-        raise TypeError(f"measure {name!r} must return {accepted}, got {_shown(value)}")
+        wrong = True
+    if wrong:
+        raise TypeError(
+            f"{name} must return a real number or a 1-d tensor of them, got {_shown(value)}"
+        )
     if before and found.shape != before[0].shape:
-        shapes = f"{tuple(before[0].shape)} before, {tuple(found.shape)} now"
-        raise ValueError(f"measure {name!r} must return one shape in every step, got {shapes}")
-    return found.float().clone()
+        raise ValueError(
+            f"{name} must return one shape in every step, got {tuple(before[0].shape)} before, "
+            f"{tuple(found.shape)} now"
+        )
+    before.append(found.float().clone())
 
 
 def _shown(value: object) -> str:
@@ -224,18 +221,19 @@ def _endless(batches: Iterable[tuple[Tensor, Tensor]]) -> Iterator[tuple[Tensor,
         batch = None
         for batch in batches:
             if not isinstance(batch, tuple | list) or len(batch) != 2:
-                accepted = "pairs (inputs, targets), more parts within one of the two"
-                raise TypeError(f"batches must yield {accepted}, got {_shown(batch)}")
+                raise TypeError(
+                    f"batches must yield pairs (inputs, targets), more parts within one of the "
+                    f"two, got {_shown(batch)}"
+                )
             yield batch
         if batch is None:
             raise ValueError("batches ended before the last step: give one for each step")
 
 
-def _parameters_to_train(model: nn.Module, optimizer: torch.optim.Optimizer) -> list[Tensor]:
-    """Those of the model's parameters that the optimiser holds and that are not frozen."""
-    _arguments.instance("model", model, nn.Module, "a torch.nn.Module")
-    _arguments.instance("optimizer", optimizer, torch.optim.Optimizer, "a torch.optim.Optimizer")
-    held = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
-    if found := [one for one in model.parameters() if one.requires_grad and id(one) in held]:
-        return found
-    raise ValueError("optimizer must hold a parameter of this model that is not frozen")
+def _check_gradients(optimizer: torch.optim.Optimizer) -> None:
+    held = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    if all(parameter.grad is None for parameter in held):
+        raise ValueError(
+            "optimizer must hold a parameter of this model that is not frozen, and that the loss "
+            "depends on"
+        )

@@ -18,7 +18,7 @@ import nbformat
 import pytest
 from labs import own_cells
 from nbformat.v4 import new_code_cell, new_notebook
-from test_security import running
+from servers import running
 
 pytestmark = pytest.mark.browser
 

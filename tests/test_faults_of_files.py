@@ -9,7 +9,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -82,17 +81,6 @@ def test_writing_cut_short_leaves_the_old_file_and_nothing_else(path, monkeypatc
         with pytest.raises((files.WriteError, KeyboardInterrupt)):
             store.save("toy", RUNS.assign(loss=-RUNS["loss"]), experiment)
     assert is_as_stored() and list(path.parent.iterdir()) == [path]
-
-
-def test_what_a_killed_process_left_goes_with_a_later_write(tmp_path):
-    left = tmp_path / ".record.json.17.partial"
-    left.touch()
-    files.write(tmp_path / "record.json", "whole")
-    assert left.exists(), "it may belong to a process at work"
-    ago = time.time() - 1.1 * files.STALE
-    os.utime(left, (ago, ago))
-    files.write(tmp_path / "record.json", "whole again")
-    assert [file.name for file in tmp_path.iterdir()] == ["record.json"]
 
 
 def read_only(*command: str) -> subprocess.CompletedProcess:

@@ -165,7 +165,7 @@ def test_run_live_takes_the_experiment_as_it_now_stands(make, grid, monkeypatch,
 
 def test_a_missing_grid_still_runs_live(make):
     knobs = make(stored_example("missing"))
-    assert "No stored curves exist" in knobs.status.value and not shows(knobs, STORED)
+    assert "no stored curve. Press Run live" in knobs.status.value and not shows(knobs, STORED)
     knobs.run.click()
     assert "Done. There is no stored curve" in knobs.status.value and shows(knobs, LIVE)
     knobs.controls["width"].value = 8

@@ -15,7 +15,7 @@ import pytest
 import requests  # JupyterLab brings it along
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from open_lab import COPY, RECORD, ROOT, START, prepare
-from test_security import running
+from servers import running
 
 from course_utils import _files as files
 

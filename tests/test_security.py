@@ -1,12 +1,8 @@
 """Nothing that the course opens can run code, and no server of it listens beyond this machine."""
 
 import ipaddress
-import json
-import os
 import re
 import socket
-import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -16,6 +12,7 @@ import open_lab
 import psutil
 import pytest
 import requests  # JupyterLab brings it along
+from servers import running
 
 pytestmark = pytest.mark.slow
 
@@ -60,30 +57,8 @@ def server(tmp_path) -> Iterator[tuple[psutil.Process, str, dict[str, str]]]:
     (tmp_path / "notebooks").symlink_to(ROOT / "notebooks")
     open_lab.prepare(tmp_path)
     command = open_lab.command(tmp_path, ["--no-browser", "--ServerApp.port=0"])
-    own = ("CONFIG_DIR", "RUNTIME_DIR", "DATA_DIR")
-    folders = {f"JUPYTER_{name}": str(tmp_path / name) for name in own}
-    surroundings = {**os.environ, **folders, "IPYTHONDIR": str(tmp_path), "JUPYTER_TOKEN": ""}
-    with (tmp_path / "log").open("w") as log:
-        lab = subprocess.Popen(command, cwd=tmp_path, env=surroundings, stdout=log, stderr=log)
-    try:
-        said = address_and_token(lab, tmp_path)
-        yield psutil.Process(lab.pid), said["url"], {"Authorization": f"token {said['token']}"}
-    finally:
-        lab.terminate()
-        lab.wait(timeout=60)
-
-
-def address_and_token(lab: subprocess.Popen, folder: Path) -> dict[str, str]:
-    """What a server says of itself, once it answers."""
-    end = time.monotonic() + 120
-    while time.monotonic() < end and lab.poll() is None:
-        time.sleep(0.2)
-        for file in folder.glob("RUNTIME_DIR/jpserver-*.json"):
-            said = json.loads(file.read_text() or "{}")  # some time before it listens
-            with suppress(KeyError, requests.ConnectionError):
-                requests.get(f"{said['url']}api", timeout=60)
-                return said
-    raise RuntimeError(f"the server does not start:\n{(folder / 'log').read_text()}")
+    with running(command, tmp_path) as (number, url, token):
+        yield psutil.Process(number), url, token
 
 
 def heard_at(process: psutil.Process) -> set[str]:

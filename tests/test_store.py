@@ -6,7 +6,7 @@ import torch
 import xarray as xr
 
 from course_utils import _store as store
-from course_utils import _stored_runs, sweeps
+from course_utils import sweeps
 from course_utils.figures import original_of
 from course_utils.sweeps import SweepWarning, describe, join, stored_grid, sweep
 
@@ -101,7 +101,7 @@ def test_make_data_trains_what_is_stale_and_nothing_else(everything, make_data, 
 
 
 def test_another_torch_is_named_once_and_the_runs_are_used(everything, monkeypatch):
-    monkeypatch.setattr(_stored_runs.torch, "__version__", "99.0+cpu")
+    monkeypatch.setattr(torch, "__version__", "99.0+cpu")
     monkeypatch.setattr(sweeps, "_torches_named", set())
     runs = [toy(), toy()]
     assert runs[0]["stored"].sum() == 4
