@@ -91,7 +91,7 @@ PACKAGE_MOVES = {  # module, what it was, what it becomes
     "a helper of a measure": ("models", "if p.ndim >= 2", "if p.ndim >= 1"),
 }
 PACKAGE_MOVES_NOTHING = {
-    "a helper of files": ("_files", "def remove_stale", "def remove_old"),
+    "a helper of files": ("_files", "def check_writable", "def check_folder"),
     "words for a message": ("training", "pairs (inputs, targets), more", "two things, more"),
     "what a check calls its argument": ("training", '"a torch.nn.Module"', '"a model"'),
     "a docstring": ("training", '"""Train `model`', '"""Trains `model`'),

@@ -212,7 +212,7 @@ def test_an_interrupted_run_keeps_what_it_has(knobs, monkeypatch, edit, steps):
     ("body", "says"),
     [
         (lambda: 1 / 0, "ZeroDivisionError: division by zero (in "),
-        (lambda: {"loss": 1}, "with step, reported_loss, data_loss; got dict"),
+        (lambda: {"loss": 1}, "must return data_loss, reported_loss, step, too"),
     ],
 )
 def test_an_error_of_the_experiment_is_shown_and_nothing_is_lost(make, edit, body, says):
@@ -252,7 +252,9 @@ def test_moves_and_cells_that_run_again_leave_nothing_behind(make):
     del first
     gc.collect()
     assert dead() is None and _lab._open == {"test": second}
-    assert b64decode(second._repr_mimebundle_()["image/png"]) == second.image.value  # no kernel
+    bundle, about = second._repr_mimebundle_()  # what is left without a kernel
+    assert b64decode(bundle["image/png"]) == second.image.value
+    assert second.said in about["image/png"]["alt"]
     with pytest.raises(ValueError, match=r"start\['width'\] must be one of 2, 8, 64; got 3"):
         make(start={"width": 3})
     assert open_widgets() == count and _lab._open["test"] is second

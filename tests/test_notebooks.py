@@ -218,6 +218,7 @@ def test_what_is_measured_of_a_lesson(tmp_path):
         "words": 7,
         "open lines before the first live figure": 3,
         "words before something to do": 7,
+        "words from one thing to do to the next": 0,
         "cells of the trial": 2,
         "claims": 1,
     }
@@ -230,6 +231,10 @@ def source(place: int, text: str):
 LESSONS = {
     "long": (source(3, "x = 1\n" * 41), "42 open lines before the first live figure, 40 at most"),
     "wordy": (source(0, "# Why\n" + "word " * 60), "61 words before something to do, 60 at most"),
+    "lecture": (
+        lambda page: page.cells.insert(5, new_markdown_cell("word " * 901, id="more")),
+        "901 words from one thing to do to the next, 900 at most",
+    ),
     "claims": (source(8, "Claim()\n" * 16), "16 claims, 15 at most"),
     "half folded": (lambda page: page.cells[4].metadata.pop("cellView"), "cell 5 is folded by"),
     "hidden": (source(4, "# @title Draw\ntrain(1)"), "cell 5 folds an experiment"),

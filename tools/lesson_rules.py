@@ -19,6 +19,7 @@ LIMITS = {
     "words": 2000,
     "open lines before the first live figure": 40,
     "words before something to do": 60,  # the title and two sentences
+    "words from one thing to do to the next": 900,
     "cells of the trial": 30,
     "claims": 15,
 }
@@ -34,6 +35,7 @@ def measured(path: Path) -> dict[str, int]:
     read = [cell for cell in lesson if not folded(cell) and not is_apart(cell)]
     code = [cell for cell in lesson if cell.cell_type == "code" and "setup" not in tags(cell)]
     text = [cell for cell in read if cell.cell_type == "markdown"]
+    to_do = words_between_things_to_do(lesson)
     open_code = [cell for cell in read if cell.cell_type == "code"]
     return {
         "open cells": len(read),
@@ -41,7 +43,8 @@ def measured(path: Path) -> dict[str, int]:
         "open lines of code": sum(map(lines, open_code)),
         "words": sum(map(words, text)),
         "open lines before the first live figure": before_first_live_figure(lesson),
-        "words before something to do": sum(map(words, before_first_question(lesson))),
+        "words before something to do": to_do[0],
+        "words from one thing to do to the next": max(to_do[1:], default=0),
         "cells of the trial": len(trial),
         "claims": sum(len(re.findall(r"\b(?:Claim|nats)\(", cell.source)) for cell in cells),
     }
@@ -115,10 +118,15 @@ def before_first_live_figure(lesson: list[NotebookNode]) -> int:
     return count
 
 
-def before_first_question(lesson: list[NotebookNode]) -> list[NotebookNode]:
-    """The texts above the first cell in which the reader does something."""
-    asked = [n for n, cell in enumerate(lesson) if re.search(r"\.ask\(|\blab\(", cell.source)]
-    return [cell for cell in lesson[: min(asked, default=None)] if cell.cell_type == "markdown"]
+def words_between_things_to_do(lesson: list[NotebookNode]) -> list[int]:
+    """Words up to the first question, exercise or lab, from there to the next, and so on."""
+    counts = [0]
+    for cell in lesson:
+        if cell.cell_type == "markdown" and not is_apart(cell):
+            counts[-1] += words(cell)
+        elif re.search(r"\.ask\(|^lab\(|= \.\.\.", cell.source, re.MULTILINE):
+            counts.append(0)
+    return counts
 
 
 def solutions_too_early(cells: list[NotebookNode]) -> list[str]:
