@@ -8,7 +8,7 @@ import xarray as xr
 from course_utils import _store as store
 from course_utils import sweeps
 from course_utils.figures import original_of
-from course_utils.sweeps import SweepWarning, describe, join, stored_grid, sweep
+from course_utils.sweeps import SweepWarning, describe, join, stored, stored_grid, sweep
 
 GRID = {"width": [2, 3]}
 FACTOR = 1
@@ -195,3 +195,18 @@ def test_what_cannot_be_compared_is_not_what_made_a_result(everything):
     assert not store.matches(drawing, store.load("toy"))
     (reason,) = store.differences(drawing, store.load("toy"))
     assert "is a Generator, which cannot be compared" in reason
+
+
+def test_several_sweeps_are_compared_with_the_store_in_one_sentence(everything):
+    one, two, mine = toy(), toy(live=False), toy(edited)
+    lines = describe(one, two).splitlines()
+    assert [line.split(":")[0] for line in lines[:2]] == ["toy", "toy"]
+    assert lines[2:] == ["What was trained here equals the stored runs, bit for bit."]
+    assert "differs in" in describe(one, mine).splitlines()[1]
+    assert "bit for bit" in describe(one, mine).splitlines()[2]
+    with pytest.raises(TypeError, match="runs must be what sweep returns, got a Dataset"):
+        describe(one, xr.Dataset())
+
+
+def test_what_is_stored_can_be_had_as_it_is(everything):
+    assert stored("toy")["value"].equals(everything["value"]) and stored("nothing") is None

@@ -124,6 +124,7 @@ def _ask(
         [sys.executable, f"{Path(__file__).parent / 'runs_of.py'}"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,  # settings that today's code does not know: not the same
         text=True,
         env=surroundings,
     )
