@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import measured_page
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -35,3 +36,8 @@ def test_what_catches_the_fault_of_a_removed_claim_is_there():
     gone = re.findall(r"^\| (0\d) \| (\S+) \|", text, re.MULTILINE)
     kept = {path.name[:2]: path.read_text("utf-8") for path in ROOT.glob("notebooks/*.ipynb")}
     assert gone and not [one for one in gone if f"HOLDS  {one[1]}: " in kept[one[0]]]
+
+
+@pytest.mark.skipif(not measured_page.MEASURED.exists(), reason="`make bench` was not run yet")
+def test_the_page_of_costs_is_written_from_what_was_measured():
+    assert measured_page.PAGE.read_text(encoding="utf-8") == measured_page.page()
