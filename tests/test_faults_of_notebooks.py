@@ -87,7 +87,7 @@ def drawn(path: Path) -> list[int]:
                 targets = [n for one in getattr(statement, "targets", ()) for n in ast.walk(one)]
                 live |= {node.id for node in targets if isinstance(node, ast.Name)}
                 live |= {getattr(statement, "name", "figure")}
-            if isinstance(statement, ast.Expr) and "show" in names and "forest" not in names:
+            if isinstance(statement, ast.Expr) and "show" in names:
                 found += [place] if "figure" in live else []
     return found
 
