@@ -10,6 +10,7 @@ from pathlib import Path
 
 import arithmetic
 import computed
+import execution
 import pytest
 import replicate
 import run_notebooks
@@ -110,3 +111,10 @@ def test_replicate_is_not_green_when_nothing_was_replicated(notebook, call, sour
     notebook("01_bad", "# Bad", *sources)
     status, printed = call(replicate.main, "--seeds", "101-102")
     assert status == 1 and message in printed
+
+
+@pytest.mark.parametrize(
+    "path", sorted((execution.ROOT / "notebooks").glob("*.ipynb")), ids=lambda p: p.stem
+)
+def test_what_a_notebooks_results_depend_on_is_the_same_each_time(path):
+    assert replicate.source(path) == replicate.source(path)

@@ -56,7 +56,10 @@ def source(path: Path) -> str:
     for use in uses(path):
         stored = store.load(use.name)
         for name in sorted(stored.variables) if stored is not None else ():
-            digest.update(name.encode() + stored[name].values.tobytes())
+            values = stored[name].values
+            # An array of texts holds their addresses, which are others each time.
+            content = repr(values.tolist()).encode() if values.dtype == object else values.tobytes()
+            digest.update(name.encode() + content)
     return digest.hexdigest()[:16]
 
 
