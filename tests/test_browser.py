@@ -64,7 +64,7 @@ SHOW_CELL = """async ([pattern, source]) => {
 FOLDED = """() => window.jupyterapp.shell.currentWidget.content.widgets.map(cell => [
     cell.model.type === 'code' && cell.inputHidden,
     !!(cell.model.getMetadata('jupyter') || {}).source_hidden,
-    !cell.isHidden])"""
+    !!cell.headingCollapsed && cell.model.sharedModel.getSource()])"""
 COMMAND = "command => window.jupyterapp.commands.execute('notebook:' + command)"
 ERRORS = """() => window.jupyterapp.shell.currentWidget.content.model.toJSON().cells.flatMap(
     cell => (cell.outputs || []).filter(output => output.output_type === 'error')
@@ -243,18 +243,19 @@ def test_a_reader_turns_the_knobs(path, opened):
 
 
 def test_a_reader_locks_in_a_prediction_and_solves_an_exercise(opened):
-    """Without the mouse: the first question again, its second option, Lock in; then an answer."""
+    """Without the mouse, after Run All: the second option, Lock in, the reveal; then an answer."""
     page = opened("00_start_here.ipynb")
-    run_cell(page, ASK)
-    page.locator(".widget-toggle-buttons button:enabled").first.focus()
+    page.evaluate(SHOW_CELL, [ASK, None])
+    form = page.locator(".jp-Cell.jp-mod-active")
+    form.locator(".widget-toggle-buttons button:enabled").first.focus()
     for key in ("Tab", "Space"):
         page.keyboard.press(key)
-    page.get_by_text("Not locked in yet").wait_for()
-    button = page.get_by_role("button", name="Lock in").and_(page.locator(":enabled")).first
+    form.get_by_text("Not locked in yet").wait_for()
+    button = form.get_by_role("button", name="Lock in").and_(page.locator(":enabled")).first
     while not button.evaluate("button => button === document.activeElement"):
         page.keyboard.press("Tab")
     page.keyboard.press("Space")
-    page.get_by_text("Locked in:").wait_for()
+    form.get_by_text("Locked in:").wait_for()
     page.evaluate(SHOW_CELL, [REVEAL, None])  # Run All left it closed; the answer opens it
     page.locator("[role=status]", has_text="You predicted:").wait_for()
     right = '{"A": 3000 * 32 / 50_000, "B": 500 * 256 / 50_000}'
@@ -270,8 +271,8 @@ def test_a_lesson_opens_folded_with_its_questions_and_ends_before_the_trial(name
     cells = page.evaluate(FOLDED)
     assert any(folded for folded, _, _ in cells)
     assert [folded for folded, _, _ in cells] == [marked for _, marked, _ in cells]
-    heading = page.locator(".jp-MarkdownHeadingCollapsed, .jp-MarkdownCell", has_text="full trial")
-    assert heading.count() and not cells[-1][2], "the last cell of the trial is shown"
+    collapsed = [heading for *_, heading in cells if heading]
+    assert len(collapsed) == 1 and collapsed[0].startswith(lesson_rules.TRIAL)
     assert page.locator(".jp-OutputArea-output", has_text="○").count(), "a question has no options"
 
 
