@@ -83,8 +83,9 @@ def test_refresh_keeps_only_what_does_not_move(notebook, call):
     assert call(run_notebooks.main, "refresh")[0] == 0
     once = path.read_bytes()
     page = nbformat.read(path, as_version=4)
-    assert [cell.get("execution_count") for cell in page.cells] == [None, 1, None, 2, 3]
-    assert page.cells[4].outputs[0].execution_count == 3 and not page.cells[2].outputs
+    assert [cell.get("execution_count") for cell in page.cells] == [None, 1, 2, 3, 4]
+    assert page.cells[4].outputs[0].execution_count == 4
+    assert set(page.cells[2].outputs[0].data) == {"text/plain"}, "a widget is not saved"
     assert "widgets" not in page.metadata and "execution" not in page.cells[1].metadata
     assert "version" not in page.metadata.language_info
     assert call(run_notebooks.main, "refresh")[0] == 0 and path.read_bytes() == once
