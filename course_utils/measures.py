@@ -16,6 +16,7 @@ import xarray as xr
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.nn.utils import parameters_to_vector
 from torch.utils.flop_counter import FlopCounterMode
 
 from course_utils import _arguments
@@ -268,6 +269,29 @@ def adam_statistics(optimizer: torch.optim.Optimizer) -> dict[str, float]:
         "update": update.square().mean().sqrt().item(),
         "largest_update": update.abs().max().item(),
     }
+
+
+def path_length(optimizer: torch.optim.Optimizer) -> Callable[[], float]:
+    """How far an optimiser walks: the returned function gives the summed size of its steps so far.
+
+    The size of a step is the root mean square of what it adds to the parameters, over all of them:
+    in units of a weight, so that optimisers compare. It counts from the call on, and costs two
+    copies of the parameters a step.
+    """
+    _arguments.instance("optimizer", optimizer, torch.optim.Optimizer, "a torch.optim.Optimizer")
+    held = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    walked, before = torch.zeros((), dtype=torch.float64), []
+
+    def remember(*_: Any) -> None:
+        before[:] = [parameters_to_vector(held).detach()]
+
+    def add(*_: Any) -> None:
+        moved = parameters_to_vector(held).detach() - before[0]
+        walked.add_(moved.square().mean().sqrt().to(walked))
+
+    optimizer.register_step_pre_hook(remember)
+    optimizer.register_step_post_hook(add)
+    return walked.item
 
 
 def _moved(optimizer: torch.optim.Optimizer) -> Iterator[tuple[nn.Parameter, dict, dict]]:

@@ -4,6 +4,7 @@ import math
 from types import ModuleType
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 
@@ -74,6 +75,29 @@ def initialise(model: nn.Module, scheme: str) -> nn.Module:
 def _as_convolution(weight: torch.Tensor, groups: int) -> torch.Tensor:
     """A transposed convolution's kernel, (in, out / groups, *window), as a plain one's."""
     return weight.unflatten(0, (groups, -1)).transpose(1, 2).flatten(0, 1)
+
+
+def composed(first: nn.Conv2d, second: nn.Conv2d) -> tuple[torch.Tensor, torch.Tensor]:
+    """Two convolutions with nothing between them as one: its filters (out, pixels) and bias (out,).
+
+    Weight a of the first kernel and weight b of the second do together what a * b does at the sum
+    of their offsets. So `second(first(image))` is ``patches @ filters.T + bias`` for the image's
+    patches (places, pixels), windows of the sum of both kernel sizes less one; gradients flow to
+    both kernels. Of one input channel and square kernels of one size, stride 1, without padding.
+    """
+    (size, other) = first.kernel_size
+    plain = all(
+        layer.stride == (1, 1) and layer.dilation == (1, 1) and layer.padding == (0, 0)
+        for layer in (first, second)
+    )
+    if first.in_channels != 1 or size != other or second.kernel_size != (size, size) or not plain:
+        raise ValueError(
+            f"first and second must be plain convolutions of one input channel and square kernels "
+            f"of one size, got {first} and {second}"
+        )
+    products = second.weight.flatten(2).mT @ first.weight.flatten(1)  # (out, pixels, pixels)
+    filters = F.fold(products, 2 * size - 1, size).flatten(1)
+    return filters, second.bias + second.weight.sum((2, 3)) @ first.bias
 
 
 def torchvision() -> ModuleType:

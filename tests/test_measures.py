@@ -337,3 +337,20 @@ def test_targets_are_class_numbers_as_people_have_them():
     for wrong in ([0, 2], [0.5, 1], [[1, 1], [0, 1]], [0, 1, 1]):
         with pytest.raises(ValueError, match="targets must be a class from 0 to 1 for each of 2"):
             class_numbers(torch.tensor(wrong), torch.zeros(2, 2))
+
+
+@pytest.mark.parametrize("kind", [torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW])
+def test_the_path_is_the_sum_of_all_steps_that_an_optimiser_took(kind):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 1))
+    optimizer = kind(model.parameters(), lr=0.1)
+    walked, expected = measures.path_length(optimizer), 0.0
+    assert walked() == 0
+    for _ in range(4):
+        before = torch.cat([p.detach().flatten().clone() for p in model.parameters()])
+        optimizer.zero_grad()
+        model(torch.randn(5, 3)).square().sum().backward()
+        optimizer.step()
+        after = torch.cat([p.detach().flatten() for p in model.parameters()])
+        expected += (after - before).square().mean().sqrt().item()
+    assert walked() == pytest.approx(expected, rel=1e-6) and expected > 0.1

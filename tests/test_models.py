@@ -2,9 +2,17 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
-from course_utils.models import count_parameters, fans, initial_variance, initialise, kernels
+from course_utils.models import (
+    composed,
+    count_parameters,
+    fans,
+    initial_variance,
+    initialise,
+    kernels,
+)
 
 
 def network() -> nn.Sequential:
@@ -46,3 +54,25 @@ def test_a_transposed_convolution_is_drawn_like_one_that_goes_the_same_way():
 def test_initialise_zeroes_biases_and_knows_its_schemes():
     one = initialise(network(), "glorot")
     assert not one[0].bias.any() and one[1].weight.eq(1).all(), "BatchNorm stays as it was"
+
+
+@pytest.mark.parametrize("size", [1, 3, 6])
+def test_two_convolutions_composed_are_the_two_in_a_row(size):
+    """Outputs and gradients, in double precision, with torch's own biases."""
+    layers = nn.Sequential(nn.Conv2d(1, 3, size), nn.Conv2d(3, 5, size)).double()
+    images = torch.rand(4, 1, 12, 12, dtype=torch.float64)
+    plain = layers(images).flatten(2).mT  # (images, places, out)
+    filters, bias = composed(*layers)
+    ours = F.unfold(images, 2 * size - 1).mT @ filters.T + bias
+    torch.testing.assert_close(ours, plain, rtol=1e-9, atol=1e-12)
+    gradients = [torch.autograd.grad(y.square().sum(), layers.parameters()) for y in (plain, ours)]
+    torch.testing.assert_close(*gradients, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("second", [{"stride": 2}, {"padding": 1}, {"kernel_size": 5}])
+def test_composed_refuses_what_it_would_get_wrong(second):
+    with pytest.raises(ValueError, match="plain convolutions of one input channel"):
+        composed(
+            nn.Conv2d(1, 3, 3),
+            nn.Conv2d(**{"in_channels": 3, "out_channels": 5} | {"kernel_size": 3} | second),
+        )
