@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-MODES = ("read", "verify", "data")
+MODES = ("read", "verify", "claims", "data")
 
 
 def parse_seeds(text: str) -> list[int]:
@@ -36,7 +36,8 @@ def mode() -> str:
     """How sweeps treat the store, from COURSE_MODE.
 
     "read" (default) trains one seed and takes the others from the store, "verify" trains all and
-    uses nothing stored, "data" trains what is missing or stale and stores it.
+    uses nothing stored, "claims" does so where a claim hangs on it and reads the rest, "data"
+    trains what is missing or stale and stores it.
     """
     value = os.environ.get("COURSE_MODE", "read")
     if value not in MODES:

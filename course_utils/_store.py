@@ -149,10 +149,11 @@ def load_or_warn(name: str) -> xr.Dataset | None:
 
 
 def original(
-    experiment: Experiment, name: str | None, grid: Mapping[str, list]
+    experiment: Experiment, name: str | None, grid: Mapping[str, list], claimed: bool = True
 ) -> tuple[xr.Dataset | None, list[str]]:
     """The stored result `name`, and in what its experiment or settings differ from these."""
-    found = load_or_warn(name) if name and mode() != "verify" else None
+    unused = mode() == "verify" or (mode() == "claims" and claimed)
+    found = load_or_warn(name) if name and not unused else None
     if found is None:
         return None, []
     if set(grid) != set(settings_of(found)):  # the others had their defaults

@@ -235,6 +235,34 @@ def class_numbers(targets: Tensor, logits: Tensor) -> Tensor:
     return targets.long()
 
 
+def right_probabilities(outputs: Any, targets: Tensor) -> dict[str, Tensor]:
+    """Each example's probability of its class, by each way in which a loss may read `outputs`.
+
+    Outputs between 0 and 1 are taken for probabilities; a single one, for that of class 1; of an
+    object with ``logits``, these. Several logits may go through a softmax or through sigmoids,
+    which cannot be seen: the result then holds both. For `targets` see `class_numbers`.
+
+    Returns
+    -------
+    "softmax" and "sigmoids", "sigmoid", or "as probabilities": double precision (examples, 1), of
+    the examples that have a class.
+    """
+    given = getattr(outputs, "logits", outputs).detach()
+    given = given.double().reshape(len(given), -1)
+    single, ready = given.shape[1] == 1, bool(((given >= 0) & (given <= 1)).all())
+    if single:  # of class 1
+        given = torch.cat([1 - given if ready else torch.zeros_like(given), given], 1)
+    targets = class_numbers(targets, given)
+    given, right = given[targets >= 0], targets[targets >= 0, None]
+    if ready:
+        readings = {"as probabilities": given}
+    elif single:
+        readings = {"sigmoid": given.softmax(1)}
+    else:
+        readings = {"softmax": given.softmax(1), "sigmoids": given.sigmoid()}
+    return {way: p.gather(1, right) for way, p in readings.items()}
+
+
 def adam_statistics(optimizer: torch.optim.Optimizer) -> dict[str, float]:
     """What Adam (or AdamW) did to the parameters in its last step, over all that it has moved.
 

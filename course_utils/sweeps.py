@@ -45,6 +45,7 @@ def sweep(
     name: str | None = None,
     full: bool = False,
     live: bool = True,
+    claimed: bool = True,
     workers: int | None = None,
 ) -> xr.Dataset:
     """Results of `experiment` for every combination of settings and every seed.
@@ -63,6 +64,9 @@ def sweep(
     live
         False: if this very experiment is stored, train no seed here; for long tables, which would
         keep a reader waiting.
+    claimed
+        False: no claim hangs on these runs. Where claims are judged on other seeds, which takes
+        hours, the stored ones are shown.
     workers
         Processes; by default as many as cores, or as the active joblib backend says. A Dask
         cluster (``joblib.parallel_config("dask")``, see docs/cluster.md) uses all that it has.
@@ -79,7 +83,9 @@ def sweep(
     making = mode() == "data" and name is not None
     if making:
         _files.check_writable(_store.store_path(name).parent)  # now, not after minutes of training
-    original, changed = _store.original(experiment, name, grid)
+    original, changed = _store.original(experiment, name, grid, claimed)
+    if original is not None and not changed and mode() == "claims":
+        seeds, live = original["seed"].values.tolist(), False
     found: dict[Run, xr.Dataset] = {}
     if original is not None and not full:
         if not changed:

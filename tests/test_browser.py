@@ -16,14 +16,13 @@ from pathlib import Path
 import lesson_rules
 import nbformat
 import pytest
-from labs import own_cells
+from labs import every_lab, own_cells
 from nbformat.v4 import new_code_cell, new_notebook
 from servers import running
 
 pytestmark = pytest.mark.browser
 
 ROOT = Path(__file__).resolve().parent.parent
-NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 # As root, as in a container, Chromium runs without its sandbox; the rest keeps it off the network.
 FLAGS = """--no-sandbox --disable-gpu --no-first-run --disable-background-networking
 --disable-component-update --disable-sync""".split()
@@ -228,9 +227,9 @@ def run_live(page, patience: float = 60.0) -> str:
     return said.inner_text()
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_reader_turns_the_knobs(path, opened):
-    page = opened(f"lab_of_{path.name}", own_cells(path))
+@pytest.mark.parametrize(["path", "number"], every_lab())
+def test_a_reader_turns_the_knobs(path, number, opened):
+    page = opened(f"lab_of_{path.name}", own_cells(path, number))
     latencies = move_every_control(page)
     said = run_live(page)
     assert "equal to the stored curve" in said or "differs from the stored curve" in said

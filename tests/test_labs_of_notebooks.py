@@ -8,9 +8,8 @@ from html import unescape
 
 import psutil
 import pytest
-from labs import own_cells
+from labs import every_lab, own_cells
 from test_lab import STORED, shows
-from test_stored_results import NOTEBOOKS
 
 from course_utils._runs import isolated
 
@@ -21,11 +20,13 @@ EXAMPLES = 500 if os.environ.get("COURSE_FAULTS") == "1" else 40
 GROWTH = 20e6
 
 
-@pytest.fixture(params=NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.fixture(params=every_lab(), ids=lambda lab: f"{lab[0].stem}-{lab[1]}")
 def knobs(request, tmp_path, monkeypatch):
-    """The lab of a notebook over its stored grid; nothing is trained."""
-    name = f"lab_of_{request.param.stem}"  # a file, because an experiment is compared by its source
-    (tmp_path / f"{name}.py").write_text("\n\nknobs = ".join(own_cells(request.param)), "utf-8")
+    """A lab of a notebook over its stored grid; nothing is trained."""
+    notebook, number = request.param
+    name = f"lab_{number}_of_{notebook.stem}"  # a file: an experiment is compared by its source
+    source = "\n\nknobs = ".join(own_cells(notebook, number))
+    (tmp_path / f"{name}.py").write_text(source, "utf-8")
     monkeypatch.syspath_prepend(tmp_path)
     with isolated(0):  # on one thread: a lab may time a step
         shown = importlib.import_module(name).knobs

@@ -354,3 +354,23 @@ def test_the_path_is_the_sum_of_all_steps_that_an_optimiser_took(kind):
         after = torch.cat([p.detach().flatten() for p in model.parameters()])
         expected += (after - before).square().mean().sqrt().item()
     assert walked() == pytest.approx(expected, rel=1e-6) and expected > 0.1
+
+
+AS_GIVEN = "as probabilities"
+LOST, KEPT = torch.tensor([[-20.0, -18.0]]), torch.tensor([[-20.0, 4.0]])  # class 1 is right
+
+
+@pytest.mark.parametrize(
+    ["outputs", "below"],
+    [
+        (LOST, {"softmax": False, "sigmoids": True}),
+        (LOST.sigmoid(), {AS_GIVEN: True}),
+        (KEPT.softmax(1), {AS_GIVEN: False}),
+        (LOST[:, 1], {"sigmoid": True}),
+        (KEPT[:, 1:], {"sigmoid": False}),
+        (LOST[:, 1:].sigmoid(), {AS_GIVEN: True}),
+    ],
+)
+def test_the_right_probability_is_read_from_logits_probabilities_and_single_outputs(outputs, below):
+    readings = measures.right_probabilities(outputs, torch.tensor([1]))
+    assert {way: bool(p < 1e-7) for way, p in readings.items()} == below

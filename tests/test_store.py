@@ -82,6 +82,15 @@ def test_nothing_stored_is_used_when_verifying(everything, monkeypatch, live):
     assert runs.attrs["runs"] == 10 and not runs["stored"].any()
 
 
+def test_where_claims_are_judged_on_other_seeds_the_rest_is_read(everything, monkeypatch):
+    monkeypatch.setenv("COURSE_MODE", "claims")
+    monkeypatch.setenv("COURSE_SEEDS", "7,8")
+    claimed, rest = toy(), toy(claimed=False)
+    assert claimed["seed"].values.tolist() == [7, 8] and not claimed["stored"].any()
+    assert rest.attrs["runs"] == 0 and rest["seed"].size == 5 and rest["stored"].all()
+    assert toy(edited, claimed=False)["seed"].values.tolist() == [7]  # these are not the store's
+
+
 def test_an_edited_helper_never_gets_the_stored_result(everything):
     runs = toy(edited)
     assert runs["seed"].values.tolist() == [0] and not runs["stored"].any()

@@ -143,6 +143,8 @@ TABLE: list[tuple[Callable, dict[str, Any], dict[str, Any]]] = [
     (models.initialise, {"model": NET, "scheme": "fixed"}, {"scheme": "he"}),
     (models.composed, {"first": nn.Conv2d(1, 2, 3), "second": nn.Conv2d(2, 2, 3)},
      {"first": nn.Conv2d(3, 2, 3), "second": nn.Conv2d(2, 2, 3, stride=2)}),
+    (measures.right_probabilities, {"outputs": torch.ones(2, 3), "targets": torch.ones(2).long()},
+     {"targets": torch.ones(3).long()}),
     (measures.path_length, {"optimizer": ADAM}, {"optimizer": NET}),
     (races.race, RACE, {"models": {"a": NET, "b": lambda: NET}, "target": NAN,
                         "rates": [0.0], "seeds": range(4), "window": 201}),

@@ -114,7 +114,7 @@ def _replicate(
     """Run one notebook on a few seeds, in this process alone, and keep what it claims."""
     written = ",".join(map(str, seeds))
     with tempfile.TemporaryDirectory() as claims:
-        variables = environment("verify", written, Path(claims)) | surroundings
+        variables = environment("claims", written, Path(claims)) | surroundings
         variables["LOKY_MAX_CPU_COUNT"] = "1"  # each core has a notebook already
         run = execute(path, variables, timeout=6 * CELL_TIMEOUT, bar=False)  # one core, or less
         records, _ = read_records(Path(claims), path)
