@@ -27,7 +27,7 @@ TEXT = re.compile(r"""\s*f?(["']).*\1,?$""")  # a line that is nothing but a str
 MORE = {
     "02_deeper_but_worse": {"words": 2500},
     # One experiment serves ten treatments and four disturbances, and there are two labs.
-    "05_adam_explosion": {"lines of code": 610, "open lines of code": 205},
+    "05_adam_explosion": {"lines of code": 620, "open lines of code": 205},
 }
 
 
