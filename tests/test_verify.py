@@ -101,6 +101,14 @@ def test_a_notebook_moves_with_its_code_and_not_with_its_drawing(notebook):
         assert (before != after) == moves, new
 
 
+def test_a_drawing_computes_nothing_because_an_argument_is_called_like_its_variable(notebook):
+    drawing = (
+        "figure, (ax,) = new_figure()\nfor loss in (1, 2):\n    ax.plot(loss)\nshow(figure, 'x')"
+    )
+    path = notebook("01_toy", "# Toy", drawing, "def fit(loss):\n    return loss\n\n\nfit(1)")
+    assert [cell.split("(")[0] for cell in code_digest.computing_cells(path)] == ["def fit"]
+
+
 def test_a_notebook_moves_with_what_it_reaches_of_the_package(notebook, monkeypatch):
     """How far that is, tests/test_fingerprint.py says."""
     path = notebook("01_toy", "# Toy", *CELLS)

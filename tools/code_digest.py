@@ -7,6 +7,7 @@ number: cells of widgets and exercises, cells that only draw, and the rooms that
 import ast
 import importlib
 import re
+import symtable
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -51,7 +52,7 @@ def computing_cells(notebook: Path) -> list[str]:
         and not APART & set(cell.metadata.get("tags", []))
         and not re.search(r"^\s*%", cell.source, re.MULTILINE)
     ]
-    names = [_names(ast.parse(cell)) for cell in cells]
+    names = [_names(cell) for cell in cells]
     drawing = {place for place, (_, _, called) in enumerate(names) if called & DRAWS}
     while True:  # a drawing cell that binds what a computing one needs computes, too
         needed = set().union(*(names[i][1] for i in range(len(cells)) if i not in drawing))
@@ -61,21 +62,29 @@ def computing_cells(notebook: Path) -> list[str]:
         drawing -= used
 
 
-def _names(cell: ast.Module) -> tuple[set[str], set[str], set[str]]:
-    """What a cell binds, what it takes from other cells, and which functions it calls itself."""
-    names = [node for node in ast.walk(cell) if isinstance(node, ast.Name)]
-    bound = {node.id for node in names if isinstance(node.ctx, ast.Store)}
-    bound |= {
-        node.name for node in ast.walk(cell) if isinstance(node, ast.FunctionDef | ast.ClassDef)
+def _names(cell: str) -> tuple[set[str], set[str], set[str]]:
+    """What a cell binds, what it takes from other cells, and which functions it calls itself.
+
+    An argument or a local name of a function is neither: only what is global.
+    """
+    table = symtable.symtable(cell, "cell", "exec")
+    bound = {
+        one.get_name() for one in table.get_symbols() if one.is_assigned() or one.is_imported()
     }
-    loaded = {node.id for node in names if isinstance(node.ctx, ast.Load)}
-    inside = {id(n) for f in cell.body if isinstance(f, ast.FunctionDef) for n in ast.walk(f)}
+    needed = {one.get_name() for one in table.get_symbols() if one.is_referenced()}
+    inner = table.get_children()
+    while inner:
+        scope = inner.pop()
+        needed |= {one.get_name() for one in scope.get_symbols() if one.is_global()}
+        inner += scope.get_children()
+    body = ast.parse(cell).body
+    inside = {id(n) for f in body if isinstance(f, ast.FunctionDef) for n in ast.walk(f)}
     called = {
         node.func.id
-        for node in ast.walk(cell)
+        for node in ast.walk(ast.Module(body, []))
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and id(node) not in inside
     }
-    return bound, loaded - bound, called
+    return bound, needed - bound, called
 
 
 def pins() -> Iterator[str]:
