@@ -28,7 +28,7 @@ MORE = {
     "02_deeper_but_worse": {"words": 2500},
     # One experiment serves thirteen treatments and four disturbances, there are two labs, and
     # Adam's own instability is shown twice: on a parabola, and in the network.
-    "05_adam_explosion": {"lines of code": 650, "open lines of code": 210, "words": 2300},
+    "05_adam_explosion": {"lines of code": 660, "open lines of code": 210, "words": 2300},
 }
 
 
