@@ -169,7 +169,8 @@ def bench(options: argparse.Namespace) -> dict:
         }
     return {
         "provenance": provenance(), "cores": cores, "matrix_rate": rates,
-        "repetitions": len(finished), "options": {k: str(v) for k, v in vars(options).items() if k != "build"},
+        "repetitions": len(finished),
+        "options": {k: str(v) for k, v in vars(options).items() if k != "build"},
         "results": results,
     }  # fmt: skip
 
