@@ -203,7 +203,9 @@ def move_every_control(page, patience: float = 30.0) -> list[float]:
     sliders, moves, latencies = lab.locator(".widget-slider .noUi-handle").all(), [], []
     for slider in sliders:
         press(slider, "Home")  # changes nothing if it is there already
-        moves += [(slider, key) for key in ("End", "ArrowLeft", "Home", "ArrowRight")]
+        two = float(slider.get_attribute("aria-valuemax")) == 1  # places: one step is all
+        keys = ("End", "Home") if two else ("End", "ArrowLeft", "Home", "ArrowRight")
+        moves += [(slider, key) for key in keys]
     for choice in lab.locator(".widget-toggle-buttons").all():
         buttons = choice.locator("button").all()
         moves += [(button, "Space") for button in (buttons[-1], buttons[0]) if len(buttons) > 1]
