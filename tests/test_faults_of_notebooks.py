@@ -56,7 +56,7 @@ def test_cells_in_any_order_and_then_run_all_twice(path, tmp_path):
 
 # ---- an experiment that was edited: your own result, and the old band in grey
 
-LENGTHS = re.compile(r"(^\w*STEPS = |\bsteps=)(\d{2,})\b", re.MULTILINE)
+LENGTHS = re.compile(r"""(^\w*STEPS = |\bsteps=|"steps": )(\d{2,})\b""", re.MULTILINE)
 ALSO = {
     "02": ("128, 300, 0.02", "128, 30, 0.02"),  # BATCH, STEPS, RATE
     "05": ("steps=16_000", "steps=16000"),  # as the others are written

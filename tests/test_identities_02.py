@@ -4,11 +4,12 @@ import math
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from course_utils._runs import isolated
 
-VARIANCES = {"torch": 1 / 3, "glorot": 1.0, "kaiming": 2.0}  # of a weight, times the fan-in
 DEPTH = 8
+START = {"PyTorch": "torch", "Glorot (Keras)": "glorot", "Kaiming": "kaiming"}
 
 
 @pytest.fixture
@@ -22,33 +23,56 @@ def digits(page):
     torch.set_default_dtype(usual)
 
 
-def start(page, scheme, precision="float64"):
+def slopes(page, outputs, head):
+    """Norm of a loss's gradient with respect to each of `outputs`."""
+    loss = F.cross_entropy(head(outputs[-1]), torch.arange(len(outputs[-1])) % 2)
+    return [g.norm().item() for g in torch.autograd.grad(loss, outputs)]
+
+
+@pytest.mark.parametrize("start", START)
+def test_spread_and_gradient_change_by_the_root_of_half_of_n_times_the_variance(page, start):
+    """He et al. 2015, "Delving deep into rectifiers", sec. 2.2."""
+    factor = math.sqrt(page.GAIN[start] / 2)
     with isolated(0):
-        return page.start(scheme, precision, 0)
-
-
-@pytest.mark.parametrize("scheme", VARIANCES)
-def test_spread_and_gradient_change_by_the_root_of_half_of_n_times_the_variance(page, scheme):
-    with isolated(0):
-        layer = page.initialised(page.relu_stack(1, width=512), scheme)[0]
-    found = 512 * layer.weight.detach().square().mean().item()
-    assert found == pytest.approx(VARIANCES[scheme], rel=0.02)
-    factor = math.sqrt(VARIANCES[scheme] / 2)
-    assert page.FACTORS[scheme] == pytest.approx(factor)
-    spread, gradient = (start(page, scheme)[name].values for name in ("spread", "gradient"))
-    assert len(spread) == page.LAYERS == 32
-    assert (gradient[0] / gradient[-1]) ** (1 / 31) == pytest.approx(factor, rel=0.06)
-    # ReLU also turns all directions towards each other: a little faster, never slower
-    assert 0.85 * factor < (spread[-1] / spread[0]) ** (1 / 31) < 1.02 * factor
-
-
-def test_in_single_precision_rounding_is_all_that_a_dead_stack_puts_out(page):
-    dead, alive = (
-        [start(page, scheme, p)["spread"].values[-1] for p in ("float32", "float64")]
-        for scheme in ("torch", "kaiming")
+        layer = page.nn.Linear(page.UNITS, page.UNITS)
+        if START[start] != "torch":  # with which PyTorch's layers come
+            page.initialise(layer, START[start])
+        found = page.random_layers(torch.randn(256, page.UNITS).requires_grad_(), page.GAIN[start])
+        gradient = slopes(page, found, torch.nn.Linear(page.UNITS, 2))
+    assert page.UNITS * layer.weight.square().mean().item() == pytest.approx(
+        page.GAIN[start], rel=0.03
     )
-    assert dead[1] < 1e-12 and dead[0] > 100 * dead[1]
-    assert alive[0] == pytest.approx(alive[1], rel=0.01)  # no use for the further digits
+    assert len(found) == page.LAYERS + 1 == 33
+    assert (gradient[0] / gradient[-1]) ** (1 / 32) == pytest.approx(factor, rel=0.06)
+    # ReLU also turns all directions towards each other: a little faster, never slower
+    spread = [page.spread(h).item() for h in found]
+    assert 0.85 * factor < (spread[-1] / spread[1]) ** (1 / 31) < 1.02 * factor
+
+
+@pytest.mark.parametrize("width", [128, 256])
+def test_with_batchnorm_the_gradient_grows_by_a_factor_that_no_width_changes(page, width):
+    """Yang et al. 2019: the root of pi / (pi - 1)."""
+    with isolated(0):
+        (inputs, _), _ = page.digits_of(0)
+        net = page.make_net(depth=16, width=width)
+        gradient = slopes(page, page.activations(net, inputs), net[-1])
+    expected = math.sqrt(math.pi / (math.pi - 1))
+    assert (gradient[0] / gradient[-1]) ** (1 / 16) == pytest.approx(expected, rel=0.03)
+
+
+@pytest.mark.parametrize(["start", "linear"], [("looks linear", True), ("orthogonal", False)])
+def test_the_looks_linear_start_acts_through_the_rectifiers(page, digits, start, linear):
+    """Balduzzi et al. 2017: the difference of the two halves is a linear map of the input."""
+    net = page.make_net(depth=DEPTH, start=start, norm=False)
+
+    def difference(inputs):
+        last = page.activations(net, inputs)[-1]
+        return last[:, : page.WIDTH // 2] - last[:, page.WIDTH // 2 :]
+
+    one, other = digits[0][:128], digits[0][128:]
+    together = difference(one) + difference(other)
+    assert torch.allclose(difference(one + other), together, atol=1e-9) is linear
+    assert together.abs().max() > 0.1
 
 
 def losses(page, model, inputs, targets):
@@ -63,25 +87,35 @@ def losses(page, model, inputs, targets):
     return found
 
 
-@pytest.mark.parametrize(["kind", "same"], [("permutation", True), ("orthogonal", False)])
-@pytest.mark.parametrize("place", ["skip", "start"])
-def test_permutations_are_the_identity_renumbered(page, digits, place, kind, same):
-    """Around the blocks or as the first weights; orthogonal ones do not commute with ReLU."""
-    model, twin = (page.make_stack(depth=DEPTH, **{place: which}) for which in (kind, "identity"))
-    same_order = torch.eye(page.WIDTH)
-    turns = [same_order]  # how the twin's units are numbered, before each layer
-    for number, weight in enumerate(model.weights.detach()):
-        if place == "start":
-            turns.append(weight.T @ turns[-1])
-        elif number % 2 == 0:
-            turns.append(same_order)  # inside a block
+def permutation(width):
+    return torch.eye(width)[torch.randperm(width)]
+
+
+@torch.no_grad()
+def renumbered(page, model, place, draw):
+    """`model` with `draw`n matrices as skips or as start, and the identity's renumbered by them."""
+    twin, turn = page.copy.deepcopy(model), torch.eye(page.WIDTH)
+    for block, other in zip(model[1:-1], twin[1:-1], strict=True):
+        if place == "skip":
+            other.linear_1.weight.copy_(block.linear_1.weight @ turn)
+            block.skip = draw(page.WIDTH)
+            turn = block.skip.T @ turn
+            other.linear_2.weight.copy_(turn.T @ block.linear_2.weight)
         else:
-            turns.append(model.paths[number // 2](same_order).T @ turns[-2])
-    weights = torch.stack(turns[:-1]).mT @ model.weights.detach() @ torch.stack(turns[1:])
-    if place == "start":
-        torch.testing.assert_close(weights, twin.weights.detach())
-    head = model.head.weight.detach() @ turns[-1]
-    twin.load_state_dict(model.state_dict() | {"weights": weights, "head.weight": head})
+            for layer in (block.linear_1, block.linear_2):
+                layer.weight.copy_(draw(page.WIDTH))
+                turn = layer.weight @ turn
+    twin[-1].weight.copy_(model[-1].weight @ turn)
+    return model, twin
+
+
+@pytest.mark.parametrize(["draw", "same"], [(permutation, True), ("orthogonal", False)])
+@pytest.mark.parametrize("place", ["skip", "start"])
+def test_permutations_are_the_identity_renumbered(page, digits, place, draw, same):
+    """Around the blocks or as the first weights; orthogonal ones do not commute with ReLU."""
+    net = page.make_net(depth=DEPTH, **{place: "identity"})
+    draw = draw if same else lambda width: page.matrix("orthogonal", width)
+    model, twin = renumbered(page, net, place, draw)
     assert torch.allclose(model(digits[0]), twin(digits[0]), rtol=0, atol=1e-9) is same
     if same:
         ours, theirs = (losses(page, network, *digits) for network in (model, twin))
@@ -91,21 +125,22 @@ def test_permutations_are_the_identity_renumbered(page, digits, place, kind, sam
 
 @pytest.mark.parametrize(["inserted", "same"], [("identity", True), ("noise", False)])
 def test_the_constructed_network_is_the_shallow_one(page, digits, inserted, same):
-    shallow = page.make_stack(depth=4)
+    shallow = page.make_net(depth=4)
     losses(page, shallow, *digits)  # trained a little, so that no scale is one
     deep = page.deepened(shallow, digits[0], inserted)
-    assert len(deep.weights) == 32 and not deep.paths
+    assert len(deep) == 2 + 32 // 2 and all(block.skip is None for block in deep[1:-1])
     furthest = (deep(digits[0]) - shallow(digits[0])).abs().max().item()
     assert (furthest < 1e-9) is same
 
 
 def test_normalised_gradients_have_the_size_of_each_layers_weights(page, digits):
-    model = page.make_stack(depth=DEPTH)
+    model = page.make_net(depth=DEPTH)
     page.cross_entropy(model, *digits).backward()
-    before = model.weights.grad.clone()
+    before = [weight.grad.clone() for weight in model.parameters()]
     page.normalise_gradients(model)
-    for weight in (model.weights, model.scales, model.shifts):
-        sizes = weight.detach().flatten(1).norm(dim=1).clamp_min(0.1)  # shifts begin at 0
-        torch.testing.assert_close(weight.grad.flatten(1).norm(dim=1), sizes, rtol=1e-6, atol=0)
-    along = torch.cosine_similarity(before.flatten(1), model.weights.grad.flatten(1))
-    torch.testing.assert_close(along, torch.ones(DEPTH))  # the direction is the gradient's own
+    for weight, old in zip(model.parameters(), before, strict=True):
+        if old.norm() > 1e-6:  # not a bias in front of BatchNorm, whose gradient is rounding
+            size = weight.detach().norm().clamp_min(0.1)  # shifts begin at 0
+            torch.testing.assert_close(weight.grad.norm(), size, rtol=1e-4, atol=0)
+            along = torch.cosine_similarity(weight.grad.flatten(), old.flatten(), 0).item()
+            assert along == pytest.approx(1)  # the direction is the gradient's own

@@ -106,11 +106,11 @@ class Workload:
 
 
 def depths(**changed: Any) -> Workload:
-    """Notebook 02: stacks of 4 to 48 layers, plain and residual, on digits."""
+    """Notebook 02: networks of 4 to 48 layers, plain and residual, on digits."""
     nb = defined("02", **changed)
 
     def problem(seed: int, depth: int, kind: str) -> Problem:
-        model = nb["make_stack"](depth=depth, skip={"plain": None, "residual": "identity"}[kind])
+        model = nb["make_net"](depth=depth, skip={"plain": None, "residual": "identity"}[kind])
         optimizer = nb["make_optimizer"](model, "SGD", nb["RATE"])
         criterion = nn.functional.cross_entropy
         known, new = nb["digits_of"](seed)
