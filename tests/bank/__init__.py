@@ -1,0 +1,1 @@
+"""Small training runs, sick and healthy, by which a diagnosis is to be judged blindly, once."""
