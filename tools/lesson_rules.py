@@ -10,7 +10,7 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-CONVERTED = ("01_bigger_model_higher_loss", "05_adam_explosion")
+CONVERTED = ("01_bigger_model_higher_loss", "02_deeper_but_worse", "05_adam_explosion")
 TRIAL = "## The full trial"
 LIMITS = {
     "open cells": 45,  # that are read: not folded, no notes, no set-up
@@ -25,7 +25,12 @@ LIMITS = {
 }
 TEXT = re.compile(r"""\s*f?(["']).*\1,?$""")  # a line that is nothing but a string
 MORE = {
-    "02_deeper_but_worse": {"words": 2500},
+    # Two diseases, in two acts: each has its network, its data and its trial, and the second
+    # a constructed solution.
+    "02_deeper_but_worse": {
+        "open cells": 52, "lines of code": 850, "open lines of code": 275, "words": 2600,
+        "claims": 17,
+    },
     # One experiment serves thirteen treatments and four disturbances, there are two labs, and
     # Adam's own instability is shown twice: on a parabola, and in the network.
     "05_adam_explosion": {"lines of code": 660, "open lines of code": 210, "words": 2300},
