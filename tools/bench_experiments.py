@@ -163,10 +163,8 @@ def ends(losses: list[float], last: int) -> tuple[float, float]:
 def ends_of_runs(runs: xr.Dataset, workload: Workload) -> list[tuple[float, float]]:
     """The same of each run of a sweep, or of a stored one, seeds in the innermost loop."""
     losses = runs[workload.loss].transpose(*workload.grid, "seed", "step")
-    if "final_loss" in runs:  # its curve is stored as means of 10 steps
-        early, final = losses.isel(step=0), runs["final_loss"].transpose(*workload.grid, "seed")
-    else:
-        early = losses.isel(step=slice(EARLY)).mean("step")
-        final = losses.isel(step=slice(-workload.last, None)).mean("step")
+    window = int(2 * losses["step"][0]) + 1  # steps in a value: 10 where means of 10 are stored
+    early = losses.isel(step=slice(EARLY // window)).mean("step")
+    final = losses.isel(step=slice(-(workload.last // window), None)).mean("step")
     pairs = zip(early.values.ravel(), final.values.ravel(), strict=True)
     return [(float(a), float(b)) for a, b in pairs]
