@@ -1,0 +1,67 @@
+"""What is added to the error: a penalty so heavy that the error is not learnt."""
+
+import math
+
+from . import _trials
+from ._run import one_number
+from ._watch import Watch
+
+WORTH = 0.02  # share of a fresh network's loss from which an addition is looked at
+LESS = 0.5  # of the error that is left with the penalty, without it
+
+
+def error_alone(twin):
+    """The loss without what is added to it: the result of its one call of a torch loss."""
+    whole = twin._loss
+
+    def loss(model, batch):
+        watch = Watch(model)
+        try:
+            with watch:
+                whole(model, batch)
+        finally:
+            for hook in watch.hooks:
+                hook.remove()
+        return one_number([c for c in watch.seen.losses() if not c.in_model][0].result)
+
+    return loss
+
+
+def penalty(exam) -> None:
+    """Trains with and without the addition, and compares the error alone."""
+    losses = [call for call in exam.seen.losses() if not call.in_model]
+    if len(losses) != 1 or losses[0].result.numel() != 1 or exam.seen.forwards != 1:
+        return
+    if exam.run.optimizer is None:
+        return
+    twin, batch = exam.run.twin(fresh=True), exam.run.batches[0]
+    seen = exam.pass_of(twin, batch)
+    whole = float(seen.loss)
+    error = float([call for call in seen.losses() if not call.in_model][0].result)
+    share = exam.measured["share_of_penalty"] = (whole - error) / max(abs(whole), 1e-12)
+    if not math.isfinite(share) or share < WORTH:
+        return
+    left = []
+    for alone in (False, True):
+        twin = exam.run.twin(fresh=True)
+        only = error_alone(twin)
+        if alone:
+            twin._loss = only
+        for step in range(_trials.STEPS):
+            twin.model.train()
+            if alone:
+                twin.plain_step(exam.run.batches[step % len(exam.run.batches)], twin.optimizer)
+            else:
+                twin.own_step(exam.run.batches[step % len(exam.run.batches)])
+        twin._loss = only
+        left.append(twin.mean_loss(exam.run.batches[: _trials.FEW]))
+    exam.measured["error_with_and_without_penalty"] = left
+    if left[1] < LESS * left[0] and left[0] > 0.6 * (exam.constant_of_all or left[0]):
+        exam.add(
+            "penalty",
+            "likely",
+            f"after {_trials.STEPS} steps from new weights the error alone is {left[0]:.3g}; "
+            f"without what is added to it ({share:.0%} of the first loss) {left[1]:.3g}",
+            f"{LESS:.0%} of it, and 60 % of a constant answer's",
+            share=share,
+        )

@@ -1,0 +1,392 @@
+"""Changes of one thing at a time: what makes a run learn names what kept it from learning."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from . import _trials
+from ._batches import examples, joined, take
+from ._data import oddity
+
+BETTER = 0.6  # a change must leave less than this of what the unchanged run leaves
+GAIN = 0.15  # and this share of the way less
+NARROW = 3  # units through which little passes
+SHORT = 1e-4  # change of the weights in a step, relative to their size: Adam's is near 1e-2
+COLLAPSED = 0.01  # spread over the examples, last layer over first
+RATES = (10.0, 0.1, 100.0, 0.01)
+
+
+@dataclass
+class Treatment:
+    """One change: the cause that it would speak for, what is done, and why it is tried."""
+
+    cause: str
+    what: str
+    change: object = None  # twin -> None or a step(batch)
+    own: bool = True
+    batches: list | None = None
+    prior: float = 0.0  # for ties: how odd is what the change takes away
+
+
+def treatments(exam) -> None:
+    """Where the run does badly: the changes that apply, and the one that helps most."""
+    paths = exam.paths
+    own, heart = paths.get("own"), paths.get("own_by_heart")
+    if own is None:
+        return only_adam(exam)
+    by_heart = min(heart.start, heart.best) <= _trials.LEARNT
+    whole = own.best <= 0.5 or own.falls
+    exam.measured["learns"] = [by_heart, whole]
+    listed = applicable(exam, thorough=not (by_heart and whole))
+    if not listed:
+        return advise(exam)
+    base = trial(exam, Treatment("", "")) if exam.run.has_taken_steps or own.start < 0.9 else own
+    results = {}
+    for treatment in listed:
+        results[treatment.what] = (treatment, trial(exam, treatment))
+    exam.measured["treatments"] = {name: p.end for name, (_, p) in results.items()}
+    exam.measured["left_untreated"] = base.end
+    choose(exam, base, results, strict=by_heart and whole)
+    if not exam.findings and not (by_heart or whole):
+        remains(exam)
+    if not exam.findings:
+        advise(exam)
+
+
+def trial(exam, treatment: Treatment):
+    """The shares left on the way of a copy with new weights and one change."""
+    batches = treatment.batches or exam.run.batches
+    losses, _ = _trials.follow(
+        exam, batches, _trials.STEPS, own=treatment.own, fresh=True, change=treatment.change
+    )
+    return _trials.path(losses, exam.reference, exam.lowest)
+
+
+def applicable(exam, thorough: bool) -> list[Treatment]:
+    """The changes that this run gives a reason for; `thorough` adds those that need none."""
+    run, listed = exam.run, []
+    words, size = exam.input_oddity
+    if size:
+        listed.append(Treatment("input_scale", words, standardised(exam), prior=size))
+    words, size = target_oddity(exam)
+    if size:
+        listed.append(Treatment("target_scale", words, scaled_answers(exam), prior=size))
+    rate = dropped(exam)
+    if rate >= 0.5:
+        listed.append(Treatment("dropout", f"dropout of {rate:.0%}", without_dropout, prior=rate))
+    groups = run.optimizer.param_groups if run.optimizer is not None else []
+    decay = max((float(g.get("weight_decay", 0) or 0) for g in groups), default=0.0)
+    if decay >= 0.02:
+        listed.append(
+            Treatment("weight_decay", f"weight decay of {decay:g}", no_decay, prior=decay)
+        )
+    cause, odd = odd_settings(groups)
+    if odd:
+        listed.append(Treatment(cause, odd, default_settings, prior=1))
+    sizes = [examples(batch) for batch in run.batches]
+    if 0 < max(sizes) <= 4:
+        bigger = [joined(run.batches[i : i + 8]) for i in range(0, len(sizes) - 7, 8)]
+        if bigger and None not in bigger:
+            listed.append(Treatment("batch_too_small", f"batches of {max(sizes)}", batches=bigger))
+    if not thorough:
+        if run.optimizer is not None and exam.paths["own"].end > 0.25:
+            listed.append(Treatment("rate_high", "rate times 0.1", rated(0.1)))
+        return listed
+    if len(sizes) <= 4 and min(sizes) >= 128:
+        rows = torch.arange(min(sizes)).split(32)
+        smaller = [take(batch, part) for batch in run.batches for part in rows]
+        listed.append(Treatment("batch_too_large", f"batches of {min(sizes)}", batches=smaller))
+    if run.step is not None and run.optimizer is not None:
+        listed.append(Treatment("loop", "the run's own step", plain_loop))
+    if run.optimizer is not None:
+        listed += [
+            Treatment(
+                "rate_low" if factor > 1 else "rate_high", f"rate times {factor:g}", rated(factor)
+            )
+            for factor in RATES
+        ]
+    listed.append(Treatment("optimiser", "the optimiser", quick_adam, own=False))
+    if exam.missing or any(not p.requires_grad for p in run.model.parameters()):
+        cause = "missing_parameters" if exam.missing else "frozen"
+        listed.append(Treatment(cause, "weights that stand still", all_weights, prior=1))
+    return listed
+
+
+def choose(exam, base, results, strict: bool) -> None:
+    """The change that helps most, where one helps enough, becomes a finding."""
+    start = exam.paths["own"]
+    untreated = min(base.end, base.best) if math.isfinite(base.end) else math.inf
+    better, gain = (0.4, 0.15) if strict else (BETTER, GAIN)
+    if exam.paths["own_by_heart"].end <= 0.5:  # fast enough for a few examples
+        slow = ("rate_low", "optimiser")
+        results = {what: pair for what, pair in results.items() if pair[0].cause not in slow}
+    helped = {
+        what: (treatment, way)
+        for what, (treatment, way) in results.items()
+        if way.end < better * untreated and way.end < untreated - gain
+    }
+    first_loss(exam)
+    if not exam.run.has_taken_steps and not strict:
+        again = trial(exam, Treatment("", "")) if base is start else base
+        exam.measured["left_with_new_weights"] = again.end
+        if again.end < better * start.end and again.end < start.end - gain:
+            helped["its first weights"] = (Treatment("initialisation", "its first weights"), again)
+    if not helped:
+        return
+    least = min(way.end for _, way in helped.values())
+    near = {  # where something is odd, taking that away need not be the very best change
+        w: pair
+        for w, pair in helped.items()
+        if pair[1].end <= least + (0.3 if pair[0].prior else 0.1)
+    }
+    what = max(near, key=lambda w: (near[w][0].prior > 0, rank(near[w][0].cause), -near[w][1].end))
+    treatment, way = near[what]
+    exam.add(
+        cause_of(exam, treatment),
+        "likely",
+        f"{what}: with it {min(untreated, 99):.0%} of the way is left after {_trials.STEPS} steps, "
+        f"without {way.end:.0%}",
+        f"{BETTER:.0%} of the untreated; 100 % is the best constant answer, 0 % the lowest loss",
+        untreated=untreated,
+        treated=way.end,
+    )
+
+
+def first_loss(exam) -> None:
+    """An untrained network whose first loss is far above a constant answer's."""
+    start = exam.paths["own"].start
+    if exam.run.has_taken_steps or exam.run.optimizer is None or start < 4:
+        return
+    twin = exam.run.twin(fresh=True)
+    anew = _trials.path(
+        [twin.mean_loss(exam.run.batches[: _trials.FEW])] * 3, exam.reference, exam.lowest
+    )
+    if anew.start < 0.4 * start:
+        exam.add(
+            "initialisation",
+            "likely",
+            f"the first loss is {start:.3g} times that of the best constant answer, with weights "
+            f"as the layers draw them {anew.start:.3g} times",
+            "4: an untrained network should answer nearly the same to all",
+            start=start,
+        )
+
+
+def rank(cause: str) -> int:
+    """Between changes that help alike: the narrower cause first."""
+    order = ("optimiser", "loop", "initialisation", "rate_low", "rate_high", "batch_too_large")
+    return order.index(cause) if cause in order else len(order)
+
+
+def cause_of(exam, treatment: Treatment) -> str:
+    """A loop whose gradient is only shorter is one that clips."""
+    known = exam.measured
+    if treatment.cause == "optimiser":
+        size = known.get("relative_size_of_a_step", 1.0)
+        if size == 0:
+            return "rate_zero"
+        return "rate_low" if size < SHORT else "optimiser"
+    if treatment.cause != "loop":
+        return treatment.cause
+    size, cosine = (
+        known.get(k, 1.0) for k in ("gradient_given_over_own", "cosine_of_given_and_own")
+    )
+    shorter = cosine > 0.98 or known.get("share_of_gradient_cut", 0.0) > 0.95
+    return "clipping" if size < 0.5 and shorter else "loop"
+
+
+def remains(exam) -> None:
+    """No change helped: which part is left."""
+    adam, known = exam.paths["adam_by_heart"], exam.measured
+    summed = exam.random_answers or abs(known.get("share_of_penalty", 0.0)) > 0.02
+    if len(exam.seen.outputs) > 1:
+        return  # what a constant answer costs is not known of a loss of several outputs
+    bound = 0.85 if summed else 0.5
+    line = known.get("layers", 2) < 2 and known.get("bent", 1.0) < 1e-3
+    reached = min(adam.best, adam.start, known.get("left_of_seen", math.inf))
+    if reached <= bound or line:
+        return
+    cause, why = "model_or_loss", ""
+    if 0 < known.get("narrowest", 0) <= NARROW:
+        cause, why = "capacity", f"; its narrowest layer has {known['narrowest']} units"
+    elif known.get("share_of_dead_units", 0.0) > 0.9:
+        cause, why = "dead_units", f"; {known['share_of_dead_units']:.0%} of a layer's are silent"
+    elif known.get("spread_of_answers", 1.0) < 1e-4 and known.get("layers", 1) < 8:
+        cause = "constant_output"
+        why = f", and answers still differ by {known['spread_of_answers']:.0e} of their size only"
+    elif known.get("spread_last_over_first", 1.0) < COLLAPSED:
+        ratio, deep = known["spread_last_over_first"], known["layers"] >= 8
+        cause = "too_deep" if deep else "constant_output"
+        why = f"; the spread over the examples falls by {ratio:.0e} over {known['layers']} layers"
+    exam.add(
+        cause,
+        "possible" if cause == "model_or_loss" else "likely",
+        f"of {sum(map(examples, exam.heart))} examples by heart, {adam.best:.0%} of the way is "
+        f"left after {_trials.STEPS} steps of Adam{why}",
+        f"{bound:.0%}; 100 % is the best constant answer",
+        left=adam.best,
+    )
+
+
+def only_adam(exam) -> None:
+    """No step was handed over: whether the model can learn at all."""
+    remains(exam)
+    if not exam.findings:
+        advise(exam)
+
+
+def advise(exam) -> None:
+    """What to do where nothing is wrong."""
+    own = exam.paths.get("own")
+    if own is not None and own.best < own.start - 0.02:
+        exam.advice = (
+            f"The run's own steps still lower its loss ({_trials.STEPS} of them, from "
+            f"{own.start:.0%} to {own.best:.0%} of a constant answer's): train longer."
+        )
+
+
+# The changes
+
+
+def standardised(exam):
+    """Each feature (2 axes), channel (4) or last axis (otherwise) to mean 0 and spread 1."""
+    statistics = []
+    for values in exam.float_inputs():
+        values = values.detach().float()
+        axis = 1 if values.dim() in (2, 4) else values.dim() - 1
+        axes = [a for a in range(values.dim()) if a != axis]
+        if not oddity(values)[1]:
+            statistics.append(None)
+            continue
+        mean, spread = values.mean(axes, keepdim=True), values.std(axes, keepdim=True)
+        statistics.append((mean, torch.where(spread > 1e-12, spread, torch.ones_like(spread))))
+
+    def change(twin):
+        def before(module, args, kwargs):
+            left = iter(statistics)
+
+            def scaled(leaf):
+                if not (isinstance(leaf, torch.Tensor) and leaf.is_floating_point()):
+                    return leaf
+                pair = next(left, None)
+                fits = pair is not None and pair[0].dim() == leaf.dim()
+                return ((leaf - pair[0]) / pair[1]).to(leaf.dtype) if fits else leaf
+
+            args = tuple(scaled(leaf) for leaf in args)
+            return args, {name: scaled(leaf) for name, leaf in kwargs.items()}
+
+        twin.model.register_forward_pre_hook(before, with_kwargs=True)
+
+    return change
+
+
+def target_oddity(exam) -> tuple[str, float]:
+    """In a few words what is unusual about the targets of a regression, and by what factor."""
+    if exam.task.kind != "values" or exam.task.targets is None:
+        return "", 0.0
+    values = exam.task.targets.float()
+    mean, spread = float(values.mean()), float(values.std()) if values.numel() > 1 else 1.0
+    if spread > 5 or abs(mean) > 5 * max(spread, 1e-12) or spread < 0.02:
+        factor = max(spread, abs(mean) / max(spread, 1e-12), 1 / max(spread, 1e-12))
+        return f"targets with mean {mean:.3g} and spread {spread:.3g}", factor
+    return "", 0.0
+
+
+def scaled_answers(exam):
+    """Answers times the targets' spread, plus their mean."""
+    values = exam.task.targets.float()
+    mean, spread = values.mean(), values.std()
+
+    def change(twin):
+        def after(module, args, output):
+            return output * spread + mean if isinstance(output, torch.Tensor) else output
+
+        twin.model.register_forward_hook(after)
+
+    return change
+
+
+def dropped(exam) -> float:
+    """The largest share that is dropped anywhere."""
+    rates = [0.0]
+    for call in exam.seen.calls:
+        if "dropout" in call.name and call.argument(2, "training", True):
+            rates.append(float(call.argument(1, "p", 0.5)))
+    return max(rates)
+
+
+def without_dropout(twin) -> None:
+    """No dropout, in modules."""
+    for module in twin.model.modules():
+        if isinstance(module, nn.modules.dropout._DropoutNd):
+            module.p = 0.0
+        if isinstance(getattr(module, "dropout", None), float):
+            module.dropout = 0.0
+
+
+def no_decay(twin) -> None:
+    """No weight decay."""
+    for group in twin.optimizer.param_groups:
+        group["weight_decay"] = 0.0
+
+
+USUAL = {"eps": 1e-8, "betas": (0.9, 0.999), "momentum": 0.9, "alpha": 0.99, "dampening": 0}
+
+
+def odd_settings(groups) -> tuple[str, str]:
+    """Settings beside the rate that are far from usual."""
+    for group in groups:
+        if group.get("eps", 0) > 1e-6:
+            return "optimiser_settings", f"eps = {group['eps']:g}"
+        betas = group.get("betas", (0.9, 0.999))
+        if isinstance(betas, tuple) and (betas[0] > 0.96 or betas[1] < 0.9 or betas[1] > 0.99995):
+            return "momentum" if betas[0] > 0.96 else "optimiser_settings", f"betas = {betas}"
+        if isinstance(group.get("momentum", 0), float) and group["momentum"] > 0.96:
+            return "momentum", f"momentum = {group['momentum']:g}"
+    return "", ""
+
+
+def default_settings(twin) -> None:
+    """The usual settings in place of the run's."""
+    for group in twin.optimizer.param_groups:
+        for name, value in USUAL.items():
+            if name in group and group[name] not in (0, None, False):
+                group[name] = value
+
+
+def plain_loop(twin):
+    """The same optimiser in the plain loop."""
+    return lambda batch: twin.plain_step(batch, twin.optimizer)
+
+
+def rated(factor: float):
+    """The rate times a factor, whatever the schedule sets it to."""
+
+    def change(twin):
+        def before(optimizer, *_):
+            for group in optimizer.param_groups:
+                group["lr"] = group["lr"] * factor
+
+        def after(optimizer, *_):
+            for group in optimizer.param_groups:
+                group["lr"] = group["lr"] / factor
+
+        twin.optimizer.register_step_pre_hook(before)
+        twin.optimizer.register_step_post_hook(after)
+
+    return change
+
+
+def all_weights(twin):
+    """Every weight of the model, frozen or forgotten, in a new Adam."""
+    parameters = list(twin.model.parameters())
+    for parameter in parameters:
+        parameter.requires_grad_(parameter.is_floating_point())
+    return _trials.plain_adam(twin, 3e-3, parameters)
+
+
+def quick_adam(twin):
+    """Adam, three times as fast as its default."""
+    return _trials.plain_adam(twin, 3e-3)
