@@ -445,7 +445,7 @@ class Nothing(importlib.abc.MetaPathFinder):
     def find_spec(self, name, path=None, target=None):
         top = name.split(".")[0]
         if top not in {sorted(allowed)} and top not in sys.stdlib_module_names:
-            raise ImportError(f"not here: {{name}}")
+            raise ModuleNotFoundError(f"not here: {{name}}")
 sys.meta_path.insert(0, Nothing())
 import torch
 from checkup import checkup

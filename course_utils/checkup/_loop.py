@@ -158,7 +158,9 @@ def memberships(exam) -> None:
 
 def direction(exam, log: Log) -> None:
     """The first move, without what earlier ones left in the optimiser: downhill, and how long."""
-    if exam.run.has_taken_steps and log.calls == [0, 1]:
+    if exam.run.has_taken_steps:
+        if log.calls != [0, 1]:
+            return  # it accumulates: old momentum cannot be told from the move
         log = step_log(exam, clean=True, moves=1)
     names = [n for n in exam.gradient if n in log.after_one]
     if not names:
