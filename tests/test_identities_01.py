@@ -146,11 +146,7 @@ def test_rescaled_convolutions_at_matched_rate_are_the_same_function(page, run, 
 TAKE_HOME = {
     "00": lambda page, *batch: page.which_loss(*batch, F.cross_entropy),
     "01": lambda page, *batch: page.split_loss(*batch, F.cross_entropy, 0.1),
-    "02": lambda page, *batch: page.check_up(*batch),
     "04": lambda page, *batch: page.is_it_learning(*batch, [0.7, 0.6]),
-    "05": lambda page, model, *batch: page.check_up(
-        model, torch.optim.Adam(model.parameters()), *batch
-    ),
 }
 
 

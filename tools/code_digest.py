@@ -18,7 +18,7 @@ from counts import ROOT
 
 from course_utils import _fingerprint as fingerprint
 
-APART = {"setup", "widget", "exercise"}  # tags of cells that no claim hangs on
+APART = {"setup", "widget", "exercise", "take-home"}  # tags of cells that no claim hangs on
 DRAWS = {"show", "new_figure", "display"}  # a cell that calls one of these shows something
 SHOWING = {"course_utils.figures", "course_utils.widgets"}  # rooms that decide no number
 
