@@ -193,8 +193,8 @@ def test_no_bit_moves_whatever_the_model(kind, fresh):
 
 @pytest.mark.slow
 def test_no_bit_of_a_residual_network_moves(monkeypatch):
-    monkeypatch.setattr(room._trials, "STEPS", 4)
-    monkeypatch.setattr(room._trials, "ASIDE", 4)
+    monkeypatch.setattr(room._learners, "STEPS", 4)
+    monkeypatch.setattr(room._learners, "ASIDE", 4)
     model = residual_network()
     own = OPTIMIZERS["momentum"](model.parameters())
     trained(model, cross_entropy, own, clusters())

@@ -65,25 +65,31 @@ def loss_of_answers(exam, batch, constant: bool):
         free.append(start.requires_grad_())
         makes.append((make, leaf.shape, leaf.dtype))
 
-    def forward(self, *args, **kwargs):
-        made = iter(
-            make(numbers).expand(shape).to(kind)
-            for numbers, (make, shape, kind) in zip(free, makes, strict=True)
-        )
-        return _batches.rebuilt(
-            seen.output,
-            lambda leaf: (
-                next(made) if isinstance(leaf, torch.Tensor) and leaf.is_floating_point() else leaf
-            ),
-        )
-
-    twin.model.forward = types.MethodType(forward, twin.model)
+    answer_by(twin, seen.output, free, makes)
     return lowest(
         twin,
         batch,
         free,
         lambda: [make(n).detach() for n, (make, *_) in zip(free, makes, strict=True)],
     )
+
+
+def answer_by(twin, output, free, makes) -> None:
+    """Puts free numbers in the place of what the network would answer."""
+
+    def forward(self, *args, **kwargs):
+        made = iter(
+            make(numbers).expand(shape).to(kind)
+            for numbers, (make, shape, kind) in zip(free, makes, strict=True)
+        )
+        return _batches.rebuilt(
+            output,
+            lambda leaf: (
+                next(made) if isinstance(leaf, torch.Tensor) and leaf.is_floating_point() else leaf
+            ),
+        )
+
+    twin.model.forward = types.MethodType(forward, twin.model)
 
 
 def stretched(exam, start, leaf: torch.Tensor, make):

@@ -6,7 +6,7 @@ import warnings
 
 import torch
 
-from . import _answers, _data, _gradients, _loop, _outputs, _penalty, _screen, _trials
+from . import _answers, _data, _gradients, _learners, _loop, _outputs, _penalty, _screen, _trials
 from ._batches import few, tensors
 from ._copies import one_thread, random_state_kept, seed_everything
 from ._findings import Finding, Report, ranked
@@ -132,6 +132,7 @@ TESTS = {
     "each example its own answer": _answers.own_answers,
     "each label its own answer": _answers.own_label,
     "a straight line": _answers.affine,
+    "clips in the loss": _gradients.at_a_clip,
     "dead units": _gradients.dead_units,
     "widths and depth": _gradients.build,
     "graph": _gradients.cut,
@@ -179,9 +180,9 @@ def examined(run: Run, progress: bool = True) -> Report:
 def say(exam: Exam, name: str) -> None:
     """What is being done, on the error stream; before the trials what they cost."""
     if name == FIRST_TRIAL:
-        seconds = _trials.LEAST * exam.seconds_of_a_step
+        seconds = _learners.LEAST * exam.seconds_of_a_step
         print(
-            f"\rcheckup: the trials train copies for {_trials.LEAST} steps, about {seconds:.0f} s, "
+            f"\rcheckup: the trials train copies for {_learners.LEAST} steps, about {seconds:.0f} s, "
             "and for some times as many where these go badly; Ctrl-C keeps what was found",
             file=sys.stderr,
         )

@@ -45,7 +45,7 @@ class Finding:
         return asdict(self) | extra
 
 
-@dataclass
+@dataclass(repr=False)
 class Report:
     """What an examination found; `print` it, show it in a notebook, or read `findings`."""
 
@@ -74,6 +74,8 @@ class Report:
         lines += [f"Note: {note}." for note in self.notes]
         lines += ["Not tested: " + "; ".join(self.untested) + "."] if self.untested else []
         return "\n".join(lines)
+
+    __repr__ = __str__
 
     def _repr_html_(self) -> str:
         rows = [

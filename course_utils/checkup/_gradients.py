@@ -75,6 +75,17 @@ def first_operation(exam) -> str:
     return ""
 
 
+def at_a_clip(exam) -> None:
+    """The share of numbers in the loss that a clamp has cut off: these no longer pull."""
+    for call in exam.seen.calls:
+        if call.in_model or call.name not in ("clamp", "clip", "clamp_min", "clamp_max"):
+            continue
+        given = call.argument(0, "input")
+        if isinstance(given, torch.Tensor) and given.shape == call.result.shape:
+            share = float((given != call.result).float().mean())
+            exam.measured["share_beyond_a_clip"] = share
+
+
 def dead_units(exam) -> None:
     """Layers whose units answer zero to every example."""
     shares = []

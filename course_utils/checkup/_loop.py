@@ -97,6 +97,7 @@ def own_step(exam) -> None:
             )
         return
     rate(exam, log)
+    adam_state(exam)
     if log.calls[0] == 0:
         one_batch(exam)
     if len(log.calls) == 2:
@@ -119,6 +120,16 @@ def one_batch(exam) -> None:
                 "the step's gradient is the same, to the last bit, for two different batches",
                 "another batch, another gradient: the step keeps an old one",
             )
+
+
+def adam_state(exam) -> None:
+    """Adam's own numbers: its epsilon beside the root of v, by which it divides."""
+    optimizer = exam.run.optimizer
+    roots = [state["exp_avg_sq"].sqrt().flatten() for state in optimizer.state.values()
+             if "exp_avg_sq" in state]  # fmt: skip
+    if roots:
+        exam.measured["median_root_v"] = float(torch.cat(roots).median())
+        exam.measured["epsilon"] = float(optimizer.param_groups[0]["eps"])
 
 
 def mode(exam, log: Log) -> None:

@@ -26,32 +26,9 @@ def squashed(exam) -> None:
     made_by = maker.name if maker is not None else ""
     exam.measured["answers_made_by"] = made_by
     if call.name == "cross_entropy" and answers.dim() > 1:
-        classes = answers.shape[1]
-        if classes == 1:
-            return one_channel(exam, f"cross_entropy over {classes} channel")
-        if made_by in SQUASHED or is_distribution(answers, 1):
-            floor = math.log(1 + (classes - 1) / math.e)
-            exam.add(
-                "softmax_twice",
-                "certain",
-                f"the answers are probabilities ({made_by or 'each row sums to 1'}); with "
-                f"{classes} classes the loss cannot fall below {floor:.3f}",
-                f"cross_entropy takes any number, and has the softmax within; ln(1 + "
-                f"{classes - 1}/e) = {floor:.3f} is the loss of certain and right answers",
-                floor=floor,
-            )
-        elif made_by in RANGES:
-            cut_off(exam, made_by)
-    if call.name == "binary_cross_entropy_with_logits":
-        if made_by in SQUASHED:
-            exam.add(
-                "softmax_twice",
-                "certain",
-                f"the answers come out of {made_by} already, from 0 to 1",
-                "the loss takes any number, and has the sigmoid within",
-            )
-        elif made_by in RANGES:
-            cut_off(exam, made_by)
+        of_classes(exam, made_by, answers)
+    elif call.name == "binary_cross_entropy_with_logits":
+        of_yes_and_no(exam, made_by)
     if made_by == "softmax" and maker.result.dim() > 1:
         axis = maker.argument(1, "dim", -1)
         if maker.result.shape[axis] == 1:
@@ -64,6 +41,39 @@ def squashed(exam) -> None:
                 "the axis of the classes, 1 or -1",
             )
     log_probabilities(exam, call, answers)
+
+
+def of_classes(exam, made_by: str, answers: torch.Tensor) -> None:
+    """What cross_entropy is given: one channel, probabilities, or logits that are cut off."""
+    classes = answers.shape[1]
+    if classes == 1:
+        one_channel(exam, f"cross_entropy over {classes} channel")
+    elif made_by in SQUASHED or is_distribution(answers, 1):
+        floor = math.log(1 + (classes - 1) / math.e)
+        exam.add(
+            "softmax_twice",
+            "certain",
+            f"the answers are probabilities ({made_by or 'each row sums to 1'}); with "
+            f"{classes} classes the loss cannot fall below {floor:.3f}",
+            f"cross_entropy takes any number, and has the softmax within; ln(1 + "
+            f"{classes - 1}/e) = {floor:.3f} is the loss of certain and right answers",
+            floor=floor,
+        )
+    elif made_by in RANGES:
+        cut_off(exam, made_by)
+
+
+def of_yes_and_no(exam, made_by: str) -> None:
+    """What binary_cross_entropy_with_logits is given."""
+    if made_by in SQUASHED:
+        exam.add(
+            "softmax_twice",
+            "certain",
+            f"the answers come out of {made_by} already, from 0 to 1",
+            "the loss takes any number, and has the sigmoid within",
+        )
+    elif made_by in RANGES:
+        cut_off(exam, made_by)
 
 
 def twice_by_hand(exam) -> None:

@@ -2,7 +2,7 @@
 
 import math
 
-from . import _trials
+from . import _learners
 from ._run import one_number
 from ._watch import Watch
 
@@ -47,20 +47,20 @@ def penalty(exam) -> None:
         only = error_alone(twin)
         if alone:
             twin._loss = only
-        for step in range(_trials.STEPS):
+        for step in range(_learners.STEPS):
             twin.model.train()
             if alone:
                 twin.plain_step(exam.run.batches[step % len(exam.run.batches)], twin.optimizer)
             else:
                 twin.own_step(exam.run.batches[step % len(exam.run.batches)])
         twin._loss = only
-        left.append(twin.mean_loss(exam.run.batches[: _trials.FEW]))
+        left.append(twin.mean_loss(exam.run.batches[: _learners.FEW]))
     exam.measured["error_with_and_without_penalty"] = left
     if left[1] < LESS * left[0] and left[0] > 0.6 * (exam.constant_of_all or left[0]):
         exam.add(
             "penalty",
             "likely",
-            f"after {_trials.STEPS} steps from new weights the error alone is {left[0]:.3g}; "
+            f"after {_learners.STEPS} steps from new weights the error alone is {left[0]:.3g}; "
             f"without what is added to it ({share:.0%} of the first loss) {left[1]:.3g}",
             f"{LESS:.0%} of it, and 60 % of a constant answer's",
             share=share,

@@ -57,14 +57,14 @@ def shown(exam) -> None:
                 f"{min(finite):.4g} to {max(finite):.4g}",
                 "finite numbers: another batch, another function or an earlier state gave it",
             )
-        return
-    if not finite:
-        return
-    mean = sum(finite) / len(finite)
-    if is_score(exam, number):
-        return
-    if is_near(number, min(finite), max(finite)) or is_accuracy(exam, number):
-        return
+    elif finite and not is_score(exam, number):
+        near = is_near(number, min(finite), max(finite)) or is_accuracy(exam, number)
+        if not near:
+            another_number(exam, number, sum(finite) / len(finite))
+
+
+def another_number(exam, number: float, mean: float) -> None:
+    """A finding: what is shown is a multiple of the loss, or has nothing to do with it."""
     count = counted(exam, number / mean if mean else math.inf)
     if count is not None:
         name, times = count

@@ -4,11 +4,23 @@ import math
 from dataclasses import dataclass
 
 import torch
-from torch import nn
 
-from . import _trials
+from . import _learners
 from ._batches import examples, joined, take
-from ._data import oddity
+from ._changes import (
+    all_weights,
+    default_settings,
+    dropped,
+    no_decay,
+    odd_settings,
+    plain_loop,
+    quick_adam,
+    rated,
+    scaled_answers,
+    standardised,
+    target_oddity,
+    without_dropout,
+)
 
 BETTER = 0.6  # a change must leave less than this of what the unchanged run leaves
 GAIN = 0.15  # and this share of the way less
@@ -36,7 +48,7 @@ def treatments(exam) -> None:
     own, heart = paths.get("own"), paths.get("own_by_heart")
     if own is None:
         return only_adam(exam)
-    by_heart = min(heart.start, heart.best) <= _trials.LEARNT
+    by_heart = min(heart.start, heart.best) <= _learners.LEARNT
     whole = own.best <= 0.5 or own.falls
     exam.measured["learns"] = [by_heart, whole]
     listed = applicable(exam, thorough=not (by_heart and whole))
@@ -58,14 +70,24 @@ def treatments(exam) -> None:
 def trial(exam, treatment: Treatment):
     """The shares left on the way of a copy with new weights and one change."""
     batches = treatment.batches or exam.run.batches
-    losses, _ = _trials.follow(
-        exam, batches, _trials.STEPS, own=treatment.own, fresh=True, change=treatment.change
+    losses, _ = _learners.follow(
+        exam, batches, _learners.STEPS, own=treatment.own, fresh=True, change=treatment.change
     )
-    return _trials.path(losses, exam.reference, exam.lowest)
+    return _learners.path(losses, exam.reference, exam.lowest)
 
 
 def applicable(exam, thorough: bool) -> list[Treatment]:
     """The changes that this run gives a reason for; `thorough` adds those that need none."""
+    listed = reasoned(exam)
+    if thorough:
+        return listed + unreasoned(exam)
+    if exam.run.optimizer is not None and exam.paths["own"].end > 0.25:
+        listed.append(Treatment("rate_high", "rate times 0.1", rated(0.1)))
+    return listed
+
+
+def reasoned(exam) -> list[Treatment]:
+    """Changes that take away something odd about inputs, targets, model, optimiser or batches."""
     run, listed = exam.run, []
     words, size = exam.input_oddity
     if size:
@@ -90,10 +112,13 @@ def applicable(exam, thorough: bool) -> list[Treatment]:
         bigger = [joined(run.batches[i : i + 8]) for i in range(0, len(sizes) - 7, 8)]
         if bigger and None not in bigger:
             listed.append(Treatment("batch_too_small", f"batches of {max(sizes)}", batches=bigger))
-    if not thorough:
-        if run.optimizer is not None and exam.paths["own"].end > 0.25:
-            listed.append(Treatment("rate_high", "rate times 0.1", rated(0.1)))
-        return listed
+    return listed
+
+
+def unreasoned(exam) -> list[Treatment]:
+    """Changes that are tried on every run that goes badly."""
+    run, listed = exam.run, []
+    sizes = [examples(batch) for batch in run.batches]
     if len(sizes) <= 4 and min(sizes) >= 128:
         rows = torch.arange(min(sizes)).split(32)
         smaller = [take(batch, part) for batch in run.batches for part in rows]
@@ -146,8 +171,8 @@ def choose(exam, base, results, strict: bool) -> None:
     exam.add(
         cause_of(exam, treatment),
         "likely",
-        f"{what}: with it {min(untreated, 99):.0%} of the way is left after {_trials.STEPS} steps, "
-        f"without {way.end:.0%}",
+        f"{what}: with it {min(untreated, 99):.0%} of the way is left after {_learners.STEPS} "
+        f"steps, without {way.end:.0%}",
         f"{BETTER:.0%} of the untreated; 100 % is the best constant answer, 0 % the lowest loss",
         untreated=untreated,
         treated=way.end,
@@ -160,8 +185,8 @@ def first_loss(exam) -> None:
     if exam.run.has_taken_steps or exam.run.optimizer is None or start < 4:
         return
     twin = exam.run.twin(fresh=True)
-    anew = _trials.path(
-        [twin.mean_loss(exam.run.batches[: _trials.FEW])] * 3, exam.reference, exam.lowest
+    anew = _learners.path(
+        [twin.mean_loss(exam.run.batches[: _learners.FEW])] * 3, exam.reference, exam.lowest
     )
     if anew.start < 0.4 * start:
         exam.add(
@@ -225,7 +250,7 @@ def remains(exam) -> None:
         cause,
         "possible" if cause == "model_or_loss" else "likely",
         f"of {sum(map(examples, exam.heart))} examples by heart, {adam.best:.0%} of the way is "
-        f"left after {_trials.STEPS} steps of Adam{why}",
+        f"left after {_learners.STEPS} steps of Adam{why}",
         f"{bound:.0%}; 100 % is the best constant answer",
         left=adam.best,
     )
@@ -243,151 +268,6 @@ def advise(exam) -> None:
     own = exam.paths.get("own")
     if own is not None and own.best < own.start - 0.02:
         exam.advice = (
-            f"The run's own steps still lower its loss ({_trials.STEPS} of them, from "
+            f"The run's own steps still lower its loss ({_learners.STEPS} of them, from "
             f"{own.start:.0%} to {own.best:.0%} of a constant answer's): train longer."
         )
-
-
-# The changes
-
-
-def standardised(exam):
-    """Each feature (2 axes), channel (4) or last axis (otherwise) to mean 0 and spread 1."""
-    statistics = []
-    for values in exam.float_inputs():
-        values = values.detach().float()
-        axis = 1 if values.dim() in (2, 4) else values.dim() - 1
-        axes = [a for a in range(values.dim()) if a != axis]
-        if not oddity(values)[1]:
-            statistics.append(None)
-            continue
-        mean, spread = values.mean(axes, keepdim=True), values.std(axes, keepdim=True)
-        statistics.append((mean, torch.where(spread > 1e-12, spread, torch.ones_like(spread))))
-
-    def change(twin):
-        def before(module, args, kwargs):
-            left = iter(statistics)
-
-            def scaled(leaf):
-                if not (isinstance(leaf, torch.Tensor) and leaf.is_floating_point()):
-                    return leaf
-                pair = next(left, None)
-                fits = pair is not None and pair[0].dim() == leaf.dim()
-                return ((leaf - pair[0]) / pair[1]).to(leaf.dtype) if fits else leaf
-
-            args = tuple(scaled(leaf) for leaf in args)
-            return args, {name: scaled(leaf) for name, leaf in kwargs.items()}
-
-        twin.model.register_forward_pre_hook(before, with_kwargs=True)
-
-    return change
-
-
-def target_oddity(exam) -> tuple[str, float]:
-    """In a few words what is unusual about the targets of a regression, and by what factor."""
-    if exam.task.kind != "values" or exam.task.targets is None:
-        return "", 0.0
-    values = exam.task.targets.float()
-    mean, spread = float(values.mean()), float(values.std()) if values.numel() > 1 else 1.0
-    if spread > 5 or abs(mean) > 5 * max(spread, 1e-12) or spread < 0.02:
-        factor = max(spread, abs(mean) / max(spread, 1e-12), 1 / max(spread, 1e-12))
-        return f"targets with mean {mean:.3g} and spread {spread:.3g}", factor
-    return "", 0.0
-
-
-def scaled_answers(exam):
-    """Answers times the targets' spread, plus their mean."""
-    values = exam.task.targets.float()
-    mean, spread = values.mean(), values.std()
-
-    def change(twin):
-        def after(module, args, output):
-            return output * spread + mean if isinstance(output, torch.Tensor) else output
-
-        twin.model.register_forward_hook(after)
-
-    return change
-
-
-def dropped(exam) -> float:
-    """The largest share that is dropped anywhere."""
-    rates = [0.0]
-    for call in exam.seen.calls:
-        if "dropout" in call.name and call.argument(2, "training", True):
-            rates.append(float(call.argument(1, "p", 0.5)))
-    return max(rates)
-
-
-def without_dropout(twin) -> None:
-    """No dropout, in modules."""
-    for module in twin.model.modules():
-        if isinstance(module, nn.modules.dropout._DropoutNd):
-            module.p = 0.0
-        if isinstance(getattr(module, "dropout", None), float):
-            module.dropout = 0.0
-
-
-def no_decay(twin) -> None:
-    """No weight decay."""
-    for group in twin.optimizer.param_groups:
-        group["weight_decay"] = 0.0
-
-
-USUAL = {"eps": 1e-8, "betas": (0.9, 0.999), "momentum": 0.9, "alpha": 0.99, "dampening": 0}
-
-
-def odd_settings(groups) -> tuple[str, str]:
-    """Settings beside the rate that are far from usual."""
-    for group in groups:
-        if group.get("eps", 0) > 1e-6:
-            return "optimiser_settings", f"eps = {group['eps']:g}"
-        betas = group.get("betas", (0.9, 0.999))
-        if isinstance(betas, tuple) and (betas[0] > 0.96 or betas[1] < 0.9 or betas[1] > 0.99995):
-            return "momentum" if betas[0] > 0.96 else "optimiser_settings", f"betas = {betas}"
-        if isinstance(group.get("momentum", 0), float) and group["momentum"] > 0.96:
-            return "momentum", f"momentum = {group['momentum']:g}"
-    return "", ""
-
-
-def default_settings(twin) -> None:
-    """The usual settings in place of the run's."""
-    for group in twin.optimizer.param_groups:
-        for name, value in USUAL.items():
-            if name in group and group[name] not in (0, None, False):
-                group[name] = value
-
-
-def plain_loop(twin):
-    """The same optimiser in the plain loop."""
-    return lambda batch: twin.plain_step(batch, twin.optimizer)
-
-
-def rated(factor: float):
-    """The rate times a factor, whatever the schedule sets it to."""
-
-    def change(twin):
-        def before(optimizer, *_):
-            for group in optimizer.param_groups:
-                group["lr"] = group["lr"] * factor
-
-        def after(optimizer, *_):
-            for group in optimizer.param_groups:
-                group["lr"] = group["lr"] / factor
-
-        twin.optimizer.register_step_pre_hook(before)
-        twin.optimizer.register_step_post_hook(after)
-
-    return change
-
-
-def all_weights(twin):
-    """Every weight of the model, frozen or forgotten, in a new Adam."""
-    parameters = list(twin.model.parameters())
-    for parameter in parameters:
-        parameter.requires_grad_(parameter.is_floating_point())
-    return _trials.plain_adam(twin, 3e-3, parameters)
-
-
-def quick_adam(twin):
-    """Adam, three times as fast as its default."""
-    return _trials.plain_adam(twin, 3e-3)

@@ -1,77 +1,14 @@
 """A few examples by heart, all batches, batches kept aside: what the run's own step reaches."""
 
 import math
-from dataclasses import dataclass
 
-import torch
-
-from . import _treatments
+from . import _learners, _treatments
 from ._batches import examples
-from ._copies import seed_everything
 from ._gradients import alike
-from ._run import NORMS, SEED
+from ._learners import follow, path, plain_adam
+from ._run import NORMS
 
-STEPS = 160  # for each learner: enough for Adam to learn 32 examples by heart
-LEARNT = 0.35  # share of the way from the best constant answer to the lowest loss that may be left
 RARE = 0.85  # share of one class beyond which the others are looked at
-AHEAD = 0.15  # share of that way that counts as progress
-FEW = 8  # batches that "all batches" is judged by
-LEAST = 780  # steps of the trials that every run is put through
-ASIDE = 300  # steps, and fewest examples, of the trial with batches kept aside
-
-
-@dataclass
-class Path:
-    """Shares of the way that are left at the start, half way and at the end; 1: a constant."""
-
-    start: float
-    middle: float
-    end: float
-
-    @property
-    def best(self) -> float:
-        """The lowest after the start."""
-        return min(self.middle, self.end)
-
-    @property
-    def falls(self) -> bool:
-        """Whether it gets ahead."""
-        return self.end <= self.start - AHEAD
-
-
-def follow(exam, batches, steps: int, *, own=True, fresh=False, change=None):
-    """Trains a copy by its own step, or by the plain loop with Adam; the losses and the copy.
-
-    `change(twin)` comes first and may return another `step(batch)`.
-    """
-    twin = exam.run.twin(fresh)
-    take = twin.own_step if own else plain_adam(twin)
-    take = (change(twin) if change is not None else None) or take
-    judged = batches[:FEW]
-    losses = [twin.mean_loss(judged)]
-    seed_everything(SEED)
-    for done in range(1, steps + 1):
-        twin.model.train()
-        take(batches[done % len(batches)])
-        if done in (steps // 2, steps):
-            losses.append(twin.mean_loss(judged))
-            if not math.isfinite(losses[-1]):
-                break
-    losses += [losses[-1]] * (3 - len(losses))
-    return losses, twin
-
-
-def plain_adam(twin, rate: float = 1e-3, parameters=None):
-    """The plain loop with a new Adam on every weight that wants a gradient."""
-    wanted = [p for p in twin.model.parameters() if p.requires_grad]
-    optimizer = torch.optim.Adam(wanted if parameters is None else parameters, lr=rate)
-    return lambda batch: twin.plain_step(batch, optimizer)
-
-
-def path(losses: list[float], reference: float, lowest: float) -> Path:
-    """Losses as shares of the way between a constant answer and the lowest loss."""
-    way = max(reference - lowest, 1e-9)
-    return Path(*(((loss - lowest) / way if math.isfinite(loss) else math.inf) for loss in losses))
 
 
 def trials(exam) -> None:
@@ -80,9 +17,9 @@ def trials(exam) -> None:
     has_step = run.optimizer is not None or run.step is not None
     losses, twin = {}, None
     if has_step:
-        losses["own_by_heart"], twin = follow(exam, exam.heart, STEPS)
-        losses["own"], late = follow(exam, all_batches, STEPS)
-    losses["adam_by_heart"], adam = follow(exam, exam.heart, STEPS, own=False)
+        losses["own_by_heart"], twin = follow(exam, exam.heart, _learners.STEPS)
+        losses["own"], late = follow(exam, all_batches, _learners.STEPS)
+    losses["adam_by_heart"], adam = follow(exam, exam.heart, _learners.STEPS, own=False)
     answers_spread(exam, adam)
     scale(exam, losses)
     exam.paths = {
@@ -128,8 +65,8 @@ def statistics(exam, twin) -> None:
         exam.add(
             "batchnorm",
             "likely",
-            f"{STEPS} steps on the same {sum(map(examples, exam.heart))} examples, and eval() "
-            f"still gives them a loss of {running:.3g}; by the batch's own statistics {batch:.3g}",
+            f"{_learners.STEPS} steps on the same {sum(map(examples, exam.heart))} examples, and "
+            f"eval() still gives them a loss of {running:.3g}; by the batch's own statistics {batch:.3g}",
             f"30 % of the way to a constant answer's loss, {exam.heart_reference:.3g}",
             gap=gap,
         )
@@ -153,7 +90,7 @@ def symmetry(exam, twin) -> None:
         exam.add(
             "initialisation",
             "certain",
-            f"after {STEPS} steps all units of {name} are still equal",
+            f"after {_learners.STEPS} steps all units of {name} are still equal",
             "units that differ: equal ones get equal gradients and stay one unit",
         )
 
@@ -164,7 +101,7 @@ def majority(exam, twin) -> None:
     if share < RARE or exam.measured.get("classes_that_occur", 0) < 2:
         return
     recalls = []
-    for batch in exam.run.batches[:FEW]:
+    for batch in exam.run.batches[: _learners.FEW]:
         with twin.settled("batch" if examples(batch) > 1 else "running"):
             task = exam.same_task(exam.pass_of(twin, batch), batch)
         right = None if task is None else task.right()
@@ -180,7 +117,7 @@ def majority(exam, twin) -> None:
                 "imbalance",
                 "likely",
                 f"{share:.1%} of the labels are of one class; of the others {recall:.0%} are "
-                f"answered rightly, after {STEPS} more steps",
+                f"answered rightly, after {_learners.STEPS} more steps",
                 f"{RARE:.0%}, and 30 % of the rare",
                 recall=recall,
             )
@@ -198,14 +135,14 @@ def aside(exam) -> None:
     if half < 1 or exam.constant is None:
         exam.untested.append("whether unseen batches gain anything (fewer than 2 batches)")
         return
-    learnt, kept = batches[0::2], batches[1::2][:FEW]
+    learnt, kept = batches[0::2], batches[1::2][: _learners.FEW]
     twin = exam.run.twin(fresh=True)
     take, seen, unseen = plain_adam(twin, 3e-3), [], []
-    for step in range(ASIDE):
+    for step in range(_learners.ASIDE):
         twin.model.train()
         take(learnt[step % len(learnt)])
         if step % 30 == 29:
-            seen.append(twin.mean_loss(learnt[:FEW]))
+            seen.append(twin.mean_loss(learnt[: _learners.FEW]))
             unseen.append(twin.mean_loss(kept))
             way = path([seen[-1]] * 3, exam.reference, exam.lowest).end
             if not way > 0.3:
