@@ -182,8 +182,9 @@ def say(exam: Exam, name: str) -> None:
     if name == FIRST_TRIAL:
         seconds = _learners.LEAST * exam.seconds_of_a_step
         print(
-            f"\rcheckup: the trials train copies for {_learners.LEAST} steps, about {seconds:.0f} s, "
-            "and for some times as many where these go badly; Ctrl-C keeps what was found",
+            f"\rcheckup: the trials train copies for {_learners.LEAST} steps, about "
+            f"{seconds:.0f} s, and for some times as many where these go badly; Ctrl-C keeps what "
+            "was found",
             file=sys.stderr,
         )
     print(f"\rcheckup: {name:<40}", end="", file=sys.stderr, flush=True)

@@ -66,7 +66,8 @@ def statistics(exam, twin) -> None:
             "batchnorm",
             "likely",
             f"{_learners.STEPS} steps on the same {sum(map(examples, exam.heart))} examples, and "
-            f"eval() still gives them a loss of {running:.3g}; by the batch's own statistics {batch:.3g}",
+            f"eval() still gives them a loss of {running:.3g}; by the batch's own statistics "
+            f"{batch:.3g}",
             f"30 % of the way to a constant answer's loss, {exam.heart_reference:.3g}",
             gap=gap,
         )
