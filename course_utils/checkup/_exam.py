@@ -127,7 +127,6 @@ TESTS = {
     "targets among the inputs": _data.copied,
     "numbers of classes": _outputs.class_numbers,
     "loss in both modes": _screen.evaluate,
-    "number on the screen": _screen.shown,
     "constant answers": _answers.constant_and_floor,
     "each example its own answer": _answers.own_answers,
     "each label its own answer": _answers.own_label,
@@ -138,6 +137,7 @@ TESTS = {
     "graph": _gradients.cut,
     "zeros": _gradients.all_zero,
     "own step": _loop.own_step,
+    "number on the screen": _screen.shown,
     "penalty": _penalty.penalty,
     "trials": _trials.trials,
 }

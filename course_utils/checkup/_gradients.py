@@ -64,14 +64,25 @@ def first_operation(exam) -> str:
             if not bool(torch.isfinite(result).all()) and not call.name.startswith("__get"):
                 side = "the model" if call.in_model else "the loss"
                 return f"; the first is the result of {call.name} in {side}"
-    twin = exam.run.twin()
+    twin, zeros = exam.run.twin(), zeros_given(exam)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             with torch.autograd.detect_anomaly(check_nan=True):
                 watched(twin, exam.run.batches[0]).loss.backward()
     except RuntimeError as error:
-        return f"; {str(error).split('.')[0]}"
+        return f"; {str(error).split('.')[0]}{zeros}"
+    return zeros
+
+
+def zeros_given(exam) -> str:
+    """Which functions that have no slope at 0 are given one."""
+    for call in exam.seen.calls:
+        place = 1 if "div" in call.name else 0
+        sharp = call.name in ("sqrt", "rsqrt", "log", "div", "true_divide", "__truediv__", "norm")
+        given = call.args[place] if sharp and len(call.args) > place else None
+        if isinstance(given, torch.Tensor) and bool((given == 0).any()):
+            return f"; {call.name} is given {int((given == 0).sum())} of {given.numel()} zeros"
     return ""
 
 

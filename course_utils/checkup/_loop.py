@@ -224,7 +224,7 @@ def stale(exam, log: Log) -> None:
         exam.add(
             "stale_gradients",
             "certain",
-            f"the second step's gradient holds {share:.0%} of the first one's",
+            f"the second step's gradient holds {share:.0%} of the first one's; it should hold 0 %",
             "0 %: gradients are cleared once the optimiser has moved",
             share=share,
         )

@@ -39,6 +39,7 @@ class Treatment:
     change: object = None  # twin -> None or a step(batch)
     own: bool = True
     batches: list | None = None
+    examples: int = 1  # times as many in a batch: as many fewer steps, or it would see more
     prior: float = 0.0  # for ties: how odd is what the change takes away
 
 
@@ -70,8 +71,9 @@ def treatments(exam) -> None:
 def trial(exam, treatment: Treatment):
     """The shares left on the way of a copy with new weights and one change."""
     batches = treatment.batches or exam.run.batches
+    steps = _learners.STEPS // treatment.examples
     losses, _ = _learners.follow(
-        exam, batches, _learners.STEPS, own=treatment.own, fresh=True, change=treatment.change
+        exam, batches, steps, own=treatment.own, fresh=True, change=treatment.change
     )
     return _learners.path(losses, exam.reference, exam.lowest)
 
@@ -111,7 +113,8 @@ def reasoned(exam) -> list[Treatment]:
     if 0 < max(sizes) <= 4:
         bigger = [joined(run.batches[i : i + 8]) for i in range(0, len(sizes) - 7, 8)]
         if bigger and None not in bigger:
-            listed.append(Treatment("batch_too_small", f"batches of {max(sizes)}", batches=bigger))
+            what = f"batches of {max(sizes)}"
+            listed.append(Treatment("batch_too_small", what, batches=bigger, examples=8))
     return listed
 
 
@@ -144,7 +147,7 @@ def choose(exam, base, results, strict: bool) -> None:
     start = exam.paths["own"]
     untreated = min(base.end, base.best) if math.isfinite(base.end) else math.inf
     better, gain = (0.4, 0.15) if strict else (BETTER, GAIN)
-    if exam.paths["own_by_heart"].end <= 0.5:  # fast enough for a few examples
+    if not slow_at_all(exam):
         slow = ("rate_low", "optimiser")
         results = {what: pair for what, pair in results.items() if pair[0].cause not in slow}
     helped = {
@@ -177,6 +180,19 @@ def choose(exam, base, results, strict: bool) -> None:
         untreated=untreated,
         treated=way.end,
     )
+
+
+def slow_at_all(exam) -> bool:
+    """Whether a few steps may say that a run is slow.
+
+    Not if it is fast enough for a few examples; nor where the steps saw few examples, or a rare
+    class in few of them, unless the weights hardly move.
+    """
+    if exam.measured.get("relative_size_of_a_step", 1.0) < SHORT:
+        return True
+    rare = exam.measured.get("share_of_the_most_frequent", 0.0) > 0.8
+    few = max(map(examples, exam.run.batches)) < 8
+    return exam.paths["own_by_heart"].end > 0.5 and not rare and not few
 
 
 def first_loss(exam) -> None:
@@ -243,14 +259,14 @@ def remains(exam) -> None:
     elif known.get("spread_last_over_first", 1.0) < COLLAPSED:
         ratio, deep = known["spread_last_over_first"], known["layers"] >= 8
         cause = "too_deep" if deep else "constant_output"
-        why = f"; the spread over the examples falls by {ratio:.0e} over {known['layers']} layers"
+        why = f"; the spread over the examples falls to {ratio:.0e} over {known['layers']} layers"
     if cause in ("model_or_loss", "capacity") and known.get("left_of_seen", 1.0) <= bound:
         return  # with new weights and a faster Adam it learns more than a few examples
     exam.add(
         cause,
         "possible" if cause == "model_or_loss" else "likely",
-        f"of {sum(map(examples, exam.heart))} examples by heart, {adam.best:.0%} of the way is "
-        f"left after {_learners.STEPS} steps of Adam{why}",
+        f"{_learners.STEPS} steps of Adam on {sum(map(examples, exam.heart))} examples leave "
+        f"{adam.best:.0%} of a constant answer's loss{why}",
         f"{bound:.0%}; 100 % is the best constant answer",
         left=adam.best,
     )

@@ -161,8 +161,8 @@ def aside(exam) -> None:
     exam.add(
         "labels_say_nothing" if whole >= 128 else "too_little_data",
         "likely",
-        f"trained on half of the batches, these go {1 - ways[0]:.0%} of the way from a constant "
-        f"answer to the lowest loss; the other half goes {max(1 - ways[1], 0):.0%} at best",
+        f"learnt on half of the batches, the loss of these falls by {1 - ways[0]:.0%} of the way "
+        f"from the best constant answer to 0, that of the other half by {max(1 - ways[1], 0):.0%}",
         "5 % for the unseen half: what follows from the inputs helps there too",
         seen=ways[0],
         unseen=ways[1],
