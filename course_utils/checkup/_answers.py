@@ -237,7 +237,7 @@ def own_label(exam) -> None:
                 "certain",
                 f"another label for an example: {share:.0%} of what changes in the gradient is "
                 "at that example's own answer",
-                "10 %; nearly all in a loss of examples one by one, less where weights are shared out",
+                "10 %; in a loss of examples one by one it is nearly all, with weights less",
                 share=share,
             )
 
