@@ -121,6 +121,19 @@ def test_a_notebook_moves_with_what_it_reaches_of_the_package(notebook, monkeypa
     assert code_digest.digest(path) != before
 
 
+def test_where_the_checkout_lies_moves_nothing(notebook, monkeypatch):
+    sweeps = "from course_utils.sweeps import sweep\n\nsweep(fit, {})"
+    path = notebook("01_toy", "# Toy", *CELLS, sweeps)
+    before = code_digest.digest(path)
+    assert any(name.endswith("._store.__file__") for name in reached(path))
+    monkeypatch.setattr("course_utils._store.__file__", "/elsewhere/course_utils/_store.py")
+    assert code_digest.digest(path) == before
+
+
+def reached(path):
+    return code_digest.fingerprint.follow(code_digest.imported(path))
+
+
 TOY = """from course_utils.sweeps import sweep
 
 
