@@ -5,6 +5,7 @@ right on runs that nobody tuned it on is another question, which docs/checkup.md
 """
 
 import pytest
+import torch
 from practice import (
     healthy_odd,
     healthy_plain,
@@ -31,6 +32,15 @@ MISSED = {  # of the practice runs, on seed 1; what is missing for each stands i
     "digits_penalty_and_raw",
 }
 SEED = 1
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Networks this small are slower on two, and very slow where others want them as well."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 def examined(builder, seed=SEED):
