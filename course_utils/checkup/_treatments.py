@@ -24,6 +24,7 @@ from ._changes import (
 
 BETTER = 0.6  # a change must leave less than this of what the unchanged run leaves
 GAIN = 0.15  # and this share of the way less
+DEEP = 8  # layers of weights: what dies out over fewer has another cause than the depth
 NARROW = 3  # units through which little passes
 SHORT = 1e-4  # change of the weights in a step, relative to their size: Adam's is near 1e-2
 COLLAPSED = 0.01  # spread over the examples, last layer over first
@@ -246,19 +247,22 @@ def remains(exam) -> None:
         return  # what a constant answer costs is not known of a loss of several outputs
     bound = 0.85 if summed else 0.5
     line = known.get("layers", 2) < 2 and known.get("bent", 1.0) < 1e-3
-    if min(adam.best, adam.start) <= bound or line:
+    died_out = (
+        known.get("spread_last_over_first", 1.0) < COLLAPSED and known.get("layers", 1) >= DEEP
+    )
+    if not died_out and (min(adam.best, adam.start) <= bound or line):
         return
     cause, why = "model_or_loss", ""
     if 0 < known.get("narrowest", 0) <= NARROW:
         cause, why = "capacity", f"; its narrowest layer has {known['narrowest']} units"
     elif known.get("share_of_dead_units", 0.0) > 0.9:
         cause, why = "dead_units", f"; {known['share_of_dead_units']:.0%} of a layer's are silent"
-    elif known.get("spread_of_answers", 1.0) < 1e-4 and known.get("layers", 1) < 8:
+    elif known.get("spread_of_answers", 1.0) < 1e-4 and known.get("layers", 1) < DEEP:
         cause = "constant_output"
         why = f", and answers still differ by {known['spread_of_answers']:.0e} of their size only"
     elif known.get("spread_last_over_first", 1.0) < COLLAPSED:
-        ratio, deep = known["spread_last_over_first"], known["layers"] >= 8
-        cause = "too_deep" if deep else "constant_output"
+        ratio = known["spread_last_over_first"]
+        cause = "too_deep" if died_out else "constant_output"
         why = f"; the spread over the examples falls to {ratio:.0e} over {known['layers']} layers"
     if cause in ("model_or_loss", "capacity") and known.get("left_of_seen", 1.0) <= bound:
         return  # with new weights and a faster Adam it learns more than a few examples
