@@ -72,9 +72,11 @@ def test_a_jump_is_reported_once_and_the_loop_goes_on():
     batches[60] = (batches[60][0] * 300, batches[60][1])
     model, optimizer, loss = run(rate=0.001)
     watch = guard(model, loss, optimizer)
+    before = torch.get_rng_state()
     with pytest.warns(UserWarning, match="step 61: the loss jumped"):
         losses = loop(model, optimizer, loss, batches, watch)
     assert len(losses) == 100 and len(watch.reports) == 1
+    assert torch.equal(torch.get_rng_state(), before)  # this loop draws no random number
 
 
 def test_a_noisy_loss_is_no_jump():

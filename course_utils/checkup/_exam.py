@@ -32,7 +32,6 @@ class Exam:
         self.input_oddity = ("", 0.0)
         self.constant = self.floor = self.constant_of_all = None
         self.paths: dict = {}
-        self.log = None
         self.heart = few(run.batches)
         self.look()
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import torch
 
+from ._copies import random_state_kept
 from ._exam import examined
 from ._findings import Report
 from ._run import Run, Unsupported
@@ -110,8 +111,9 @@ class Guard:
                 "        value = g.loss(loss(model, batch))"
             )
         batches = [batch for snapshot in self.snapshots for batch in snapshot.batches]
-        run = Run(self.model, self.run_loss, batches[-1:], self.optimizer, self.step)
-        before, number = self.replay(run, batches)
+        with random_state_kept():  # after a jump the loop goes on, with its own random numbers
+            run = Run(self.model, self.run_loss, batches[-1:], self.optimizer, self.step)
+            before, number = self.replay(run, batches)
         batches = [batches[number], *batches[:number], *batches[number + 1 :]]
         report = examined(
             Run(before.model, self.run_loss, batches, before.optimizer, self.step), progress=False
@@ -127,16 +129,12 @@ class Guard:
         """A copy just before the first step after which something is not finite, and its number."""
         twin = run.twin()
         load(twin, self.snapshots[0])
-        torch_state = torch.get_rng_state()
         torch.set_rng_state(self.snapshots[0].random)
-        try:
-            for number, batch in enumerate(batches):
-                before = copy.deepcopy((twin.model, twin.optimizer))
-                twin.own_step(batch)
-                if number == len(batches) - 1 or not finite(twin.model):
-                    break
-        finally:
-            torch.set_rng_state(torch_state)
+        for number, batch in enumerate(batches):
+            before = copy.deepcopy((twin.model, twin.optimizer))
+            twin.own_step(batch)
+            if number == len(batches) - 1 or not finite(twin.model):
+                break
         twin.model, twin.optimizer = before
         return twin, number
 

@@ -8,7 +8,6 @@ from ._copies import seed_everything
 from ._run import SEED
 
 CALLS = 9  # of the step, until the optimiser has moved twice (it may accumulate)
-ALIKE = 0.999  # cosine of two gradients that should be one
 
 
 @dataclass
@@ -22,7 +21,6 @@ class Log:
     before: dict = field(default_factory=dict)
     after_one: dict = field(default_factory=dict)
     after: dict = field(default_factory=dict)
-    forgets: bool = False
 
 
 def step_log(exam, *, forget=False, batch=None, clean=False, moves=2) -> Log:
@@ -53,7 +51,6 @@ def step_log(exam, *, forget=False, batch=None, clean=False, moves=2) -> Log:
     if exam.run.model.training or clean or not exam.run.has_taken_steps:
         twin.model.train()
     log.before = {n: p.detach().clone() for n, p in names.items()}
-    log.after_one = {}
     for call in range(CALLS):
         seed_everything(SEED)
         moved.clear()
@@ -79,7 +76,7 @@ def own_step(exam) -> None:
     if exam.run.optimizer is None and exam.run.step is None:
         exam.untested.append("the training step (neither optimizer nor step was handed over)")
         return
-    log = exam.log = step_log(exam)
+    log = step_log(exam)
     exam.measured["rates"] = log.rates
     mode(exam, log)
     memberships(exam)

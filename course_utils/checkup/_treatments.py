@@ -85,7 +85,7 @@ def applicable(exam, thorough: bool) -> list[Treatment]:
     if thorough:
         return listed + unreasoned(exam)
     if exam.run.optimizer is not None and exam.paths["own"].end > 0.25:
-        listed.append(Treatment("rate_high", "rate times 0.1", rated(0.1)))
+        listed.append(Treatment("rate_high", "the rate (times 0.1 if changed)", rated(0.1)))
     return listed
 
 
@@ -132,7 +132,9 @@ def unreasoned(exam) -> list[Treatment]:
     if run.optimizer is not None:
         listed += [
             Treatment(
-                "rate_low" if factor > 1 else "rate_high", f"rate times {factor:g}", rated(factor)
+                "rate_low" if factor > 1 else "rate_high",
+                f"the rate (times {factor:g} if changed)",
+                rated(factor),
             )
             for factor in RATES
         ]
@@ -175,9 +177,9 @@ def choose(exam, base, results, strict: bool) -> None:
     exam.add(
         cause_of(exam, treatment),
         "likely",
-        f"{what}: with it {min(untreated, 99):.0%} of the way is left after {_learners.STEPS} "
-        f"steps, without {way.end:.0%}",
-        f"{BETTER:.0%} of the untreated; 100 % is the best constant answer, 0 % the lowest loss",
+        f"{what}: {min(untreated, 99):.0%} of the way is left after {_learners.STEPS} steps; with "
+        f"that changed, {way.end:.0%}",
+        f"{better:.0%} of the unchanged; 100 % is the best constant answer, 0 % the lowest loss",
         untreated=untreated,
         treated=way.end,
     )
