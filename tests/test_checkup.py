@@ -391,6 +391,77 @@ def test_a_model_that_cannot_be_copied_is_refused_with_a_recipe():
         examined(model)
 
 
+# What people have that gave errors or wrong numbers elsewhere
+
+
+class Object(nn.Module):
+    """Answers as an object, whatever the mode."""
+
+    def __init__(self):
+        super().__init__()
+        self.head = nn.Linear(12, 4)
+
+    def forward(self, inputs):
+        return SimpleNamespace(logits=self.head(inputs))
+
+
+class HeadFirst(nn.Module):
+    """Attention that is registered after the head that follows it."""
+
+    def __init__(self):
+        super().__init__()
+        self.head = nn.Linear(12, 4)
+        self.attention = nn.MultiheadAttention(12, 4, batch_first=True)
+
+    def forward(self, inputs):
+        tokens = inputs[:, None]
+        return self.head(self.attention(tokens, tokens, tokens)[0][:, 0])
+
+
+def yes_or_no(model, batch):
+    return F.binary_cross_entropy_with_logits(model(batch[0]), batch[1])
+
+
+CENTRE = clusters()
+ODD = {
+    "one logit, targets (N, 1)": (
+        lambda: mlp(classes=1), yes_or_no, [(x, (y > 1).float()[:, None]) for x, y in CENTRE]),
+    "one logit, targets (N,)": (
+        lambda: nn.Sequential(mlp(classes=1), nn.Flatten(0)), yes_or_no,
+        [(x, (y > 1).float()) for x, y in CENTRE]),
+    "one-hot": (mlp, cross_entropy, [(x, F.one_hot(y, 4).float()) for x, y in CENTRE]),
+    "ignored labels": (mlp, cross_entropy, [(x, y.where(y > 0, -100)) for x, y in CENTRE]),
+    "an object": (Object, lambda m, b: F.cross_entropy(m(b[0]).logits, b[1]), CENTRE),
+    "a head registered first": (HeadFirst, cross_entropy, CENTRE),
+    "a convolution as head": (
+        lambda: nn.Sequential(
+            nn.Unflatten(1, (1, 12)), nn.Conv1d(1, 8, 3), nn.ReLU(), nn.Conv1d(8, 4, 1),
+            nn.AdaptiveAvgPool1d(1), nn.Flatten()), cross_entropy, CENTRE),
+    "a frozen embedding": (
+        lambda: nn.Sequential(
+            nn.Embedding(9, 6).requires_grad_(False), nn.Flatten(), nn.Linear(72, 4)),
+        cross_entropy, [((x.abs() * 2).long().clamp(max=8), y) for x, y in CENTRE]),
+    "bfloat16": (
+        lambda: mlp().bfloat16(), cross_entropy, [(x.bfloat16(), y) for x, y in CENTRE]),
+    "time first": (
+        lambda: nn.Sequential(nn.Flatten(0, 1), mlp(4, 16, 4), nn.Unflatten(0, (3, -1))),
+        lambda m, b: F.cross_entropy(m(b[0]).mean(0), b[1]),
+        [(x.view(-1, 3, 4).transpose(0, 1), y) for x, y in CENTRE]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ODD)
+@pytest.mark.parametrize("optimizer", ["SGD", "Adam"])
+def test_no_test_stumbles_over_what_people_have(kind, optimizer):
+    build, loss, batches = ODD[kind]
+    torch.manual_seed(1)
+    model = build()
+    own = OPTIMIZERS[optimizer]([p for p in model.parameters() if p.requires_grad])
+    report = examined(model, loss, batches, own)
+    assert not [text for text in report.untested if "Error" in text], report.untested
+    assert not any(finding.sure == "certain" for finding in report.findings), str(report)
+
+
 # What it says
 
 
