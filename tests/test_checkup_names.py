@@ -9,6 +9,7 @@ import torch
 from practice import (
     healthy_odd,
     healthy_plain,
+    healthy_rare,
     sick_data,
     sick_loss,
     sick_model,
@@ -19,7 +20,7 @@ from practice.reports import REPORTS
 from course_utils.checkup import checkup
 
 SICK = sick_data.SICK | sick_model.SICK | sick_loss.SICK | sick_training.SICK
-HEALTHY = healthy_plain.HEALTHY | healthy_odd.HEALTHY
+HEALTHY = healthy_plain.HEALTHY | healthy_odd.HEALTHY | healthy_rare.HEALTHY
 EVERY = 14  # so many-th run is examined by the fast tests
 SOME = 4  # and by the slow ones
 MISSED = {  # of the practice runs, on seed 1; what is missing for each stands in docs/checkup.md

@@ -151,14 +151,14 @@ def rewards(exam, batch, answers) -> None:
     """Whether the loss is lowest where the answers are right."""
     task = exam.task
     targets = None if task.leaf is None else task.targets_of(batch)
-    if targets is None or not answers or several(exam):
+    if targets is None or not answers or several(exam) or weighed(exam, batch):
         return
     best = max(answers, key=lambda a: a.numel() == targets.numel())
     if task.kind == "values" and best.numel() == targets.numel() > 2:
         agree = correlation(best, targets)
         far = float(best.abs().max()) > 20 * float(targets.abs().max() + 1)
-        if task.call is None and agree < 0 and not far:
-            agree = -agree  # 1 may mean "alike", and the answer be a distance
+        if task.call is None and agree < 0 and not far and a_distance(exam):
+            agree = -agree  # 1 may mean "alike"
         name, bound = f"rank correlation of the answers and the targets {agree:.2f}", 0.7
     elif task.kind == "classes" and best.dim() > 1 and task.right(best, targets) is not None:
         right = task.right(best, targets)
@@ -175,6 +175,25 @@ def rewards(exam, batch, answers) -> None:
             f"{bound:g}: a loss should be lowest where the answers are right",
             agree=agree,
         )
+
+
+def a_distance(exam) -> bool:
+    """Whether the answers may be distances: none below 0, and no probabilities."""
+    answers = exam.seen.outputs[0]
+    maker = exam.seen.maker(answers)
+    squashed = maker is not None and maker.name in ("sigmoid", "softmax")
+    return bool((answers >= 0).all()) and not squashed
+
+
+def weighed(exam, batch) -> bool:
+    """Whether examples have weights or marks that may turn the loss round.
+
+    Such are the returns of a policy gradient, and the censoring of survival times.
+    """
+    used = {exam.task.leaf, *exam.input_leaves}
+    rest = [leaf for i, leaf in enumerate(_batches.tensors(batch)) if i not in used]
+    rest = [leaf for leaf in rest if leaf.is_floating_point() or len(leaf.unique()) <= 2]
+    return any(bool((leaf <= 0).any()) for leaf in rest)
 
 
 def several(exam) -> bool:
@@ -217,15 +236,16 @@ def own_label(exam) -> None:
         one = relabelled(batch, task.leaf, row, (row + count // 2) % count, place=True)
         after = pull(one) if one is not None else None
         if after is not None and axis == 0:
-            gathered += concentration((after - before)[row].abs().float(), task, batch)
+            places = (_batches.tensors(one)[task.leaf] != task.targets_of(batch))[row]
+            gathered += at_its_place((after - before)[row].abs().float(), places)
     if gathered and sum(gathered) / len(gathered) < 0.6 and not exam.found("loss_shape"):
         share = sum(gathered) / len(gathered)
         exam.add(
             "loss_wrong",
             "certain",
-            f"another label at one place of an example: at most {share:.0%} of what changes in "
-            "the gradient is at one place of its answer",
-            "60 %; nearly all, where the axes of answers and labels belong together",
+            "another label at one place of an example: the gradient changes there by "
+            f"{share:.0%} of the largest change at any place of its answer",
+            "60 %; 100 %, where the axes of answers and labels belong together",
             share=share,
         )
     if shares and sum(shares) / len(shares) < 0.1:
@@ -242,16 +262,15 @@ def own_label(exam) -> None:
             )
 
 
-def concentration(moved: torch.Tensor, task, batch) -> list[float]:
-    """The largest share that one place has in a change; nothing where places are not told."""
-    places = task.targets_of(batch).shape[1:]
-    if moved.shape[:-1] == places and moved.dim() > 1:
+def at_its_place(moved: torch.Tensor, changed: torch.Tensor) -> list[float]:
+    """The change at the place of the label over the largest; nothing where places are not told."""
+    if moved.shape[:-1] == changed.shape and moved.dim() > 1:
         moved = moved.sum(-1)
-    elif moved.shape[1:] == places and moved.dim() > 1:
+    elif moved.shape[1:] == changed.shape and moved.dim() > 1:
         moved = moved.sum(0)
     else:
         return []
-    return [float(moved.max() / moved.sum())] if float(moved.sum()) > 0 else []
+    return [float(moved[changed].max() / moved.max())] if float(moved.max()) > 0 else []
 
 
 def relabelled(batch, leaf: int, row: int, source: int, place: bool = False):
@@ -281,12 +300,19 @@ def relabelled(batch, leaf: int, row: int, source: int, place: bool = False):
     )
 
 
-def correlation(one: torch.Tensor, other: torch.Tensor) -> float:
-    """Rank correlation of two lists of numbers; 1 where the targets do not vary."""
-    if float(other.double().std()) == 0:
+def correlation(answers: torch.Tensor, targets: torch.Tensor) -> float:
+    """Rank correlation over the largest that these numbers allow, which ties make less than 1.
+
+    1 where the targets do not vary.
+    """
+    given = ranks(answers.flatten().double()), ranks(targets.flatten().double())
+    if float(given[1].std()) == 0:
         return 1.0
-    pair = torch.stack([ranks(one.flatten().double()), ranks(other.flatten().double())])
-    return float(torch.nan_to_num(torch.corrcoef(pair))[0, 1])
+    best = given[0].sort().values, given[1].sort().values
+    found, most = (
+        float(torch.nan_to_num(torch.corrcoef(torch.stack(pair)))[0, 1]) for pair in (given, best)
+    )
+    return found / most if most else 0.0
 
 
 def ranks(values: torch.Tensor) -> torch.Tensor:
@@ -323,6 +349,9 @@ def own_answers(exam) -> None:
     rows = torch.arange(count - 1, -1, -1)[: count // 2]
     expected = whole[0].index_select(axis, rows)
     alone = answers(rows)[0]
+    if alone.shape != expected.shape:
+        exam.untested.append("whether examples mix (answers have another shape in a smaller batch)")
+        return
     difference = differs(expected, alone)
     exam.measured["answers_change_with_the_batch"] = difference
     if difference:
@@ -359,7 +388,7 @@ def affine(exam) -> None:
     leaves = _batches.tensors(batch)
     floats = [i for i in exam.input_leaves if leaves[i].is_floating_point()]
     layers = [p for p in exam.run.model.parameters() if p.dim() >= 2]
-    if len(exam.input_leaves) != 1 or not floats:
+    if len(exam.input_leaves) != 1 or not floats or exam.answers_itself:
         return
     twin, inputs = exam.run.twin(), leaves[floats[0]].detach()
 

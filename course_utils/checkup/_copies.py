@@ -30,6 +30,18 @@ def duplicate(value, memo: dict):
         return value
 
 
+def duplicate_optimizer(optimizer, memo: dict):
+    """A deep copy with what its author hung on it: a counter, an optimiser within.
+
+    torch copies settings and state alone. Functions stay behind: a scheduler's hold the original.
+    """
+    twin = copy.deepcopy(optimizer, memo)
+    for name, value in vars(optimizer).items() if optimizer is not None else ():
+        if not hasattr(twin, name) and not callable(value):
+            setattr(twin, name, duplicate(value, memo))
+    return twin
+
+
 def rebound(function, memo: dict):
     """The function with copies of the state it reaches (closure, globals, `self`)."""
     if id(function) in memo:

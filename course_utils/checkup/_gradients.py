@@ -152,10 +152,11 @@ def cut(exam) -> None:
     if not exam.gradient or exam.seen.forwards != 1:
         return
     used = {id(p) for call in exam.seen.calls if call.in_model for p in weights_of(call)}
+    held = held_by(exam.twin.optimizer)
     names = [
         name
         for name, p in exam.twin.model.named_parameters()
-        if id(p) in used and p.requires_grad and p.grad is None
+        if id(p) in used and p.requires_grad and p.grad is None and (not held or id(p) in held)
     ]
     exam.measured["used_without_gradient"] = names
     if names:
@@ -165,6 +166,12 @@ def cut(exam) -> None:
             f"{len(names)} tensors of weights are used and get no gradient (the first: {names[0]})",
             "a gradient for all that is used and wants one: look for detach, no_grad, numpy",
         )
+
+
+def held_by(optimizer) -> set[int]:
+    """The ids of the weights that the optimiser moves; a target network's are not among them."""
+    groups = optimizer.param_groups if optimizer is not None else []
+    return {id(p) for group in groups for p in group["params"]}
 
 
 def build(exam) -> None:

@@ -35,12 +35,12 @@ class Path:
         return self.end <= self.start - AHEAD
 
 
-def follow(exam, batches, steps: int, *, own=True, fresh=False, change=None):
+def follow(exam, batches, steps: int, *, own=True, fresh=False, change=None, draw=1):
     """Trains a copy by its own step, or by the plain loop with Adam; the losses and the copy.
 
     `change(twin)` comes first and may return another `step(batch)`.
     """
-    twin = exam.run.twin(fresh)
+    twin = exam.run.twin(fresh, draw)
     take = twin.own_step if own else plain_adam(twin)
     take = (change(twin) if change is not None else None) or take
     judged = batches[:FEW]

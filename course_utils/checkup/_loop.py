@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import torch
 
 from ._copies import seed_everything
+from ._gradients import held_by
 from ._run import SEED
 
 CALLS = 9  # of the step, until the optimiser has moved twice (it may accumulate)
@@ -18,6 +19,7 @@ class Log:
     calls: list[int] = field(default_factory=list)  # the calls in which it did
     rates: list[float] = field(default_factory=list)
     modes: list[bool] = field(default_factory=list)  # model.training during forwards
+    closure: bool = False  # whether the optimiser was given one
     before: dict = field(default_factory=dict)
     after_one: dict = field(default_factory=dict)
     after: dict = field(default_factory=dict)
@@ -32,8 +34,9 @@ def step_log(exam, *, forget=False, batch=None, clean=False, moves=2) -> Log:
     log, names = Log(), dict(twin.model.named_parameters())
     moved = []
 
-    def before_move(optimizer, *_):
-        held = {id(p) for group in optimizer.param_groups for p in group["params"]}
+    def before_move(optimizer, args, kwargs):
+        log.closure |= len(args) > 1 or kwargs.get("closure") is not None
+        held = held_by(optimizer)
         grads = {
             n: p.grad.detach().clone()
             for n, p in names.items()
@@ -84,14 +87,8 @@ def own_step(exam) -> None:
     if exam.run.optimizer is None:
         return
     if not log.calls:
-        moved = any(not torch.equal(log.before[n], log.after[n]) for n in log.before)
-        if not moved:
-            exam.add(
-                "no_step",
-                "certain",
-                f"in {CALLS} calls the step never called optimizer.step(), and nothing moved",
-                "one call in a few",
-            )
+        still = all(torch.equal(log.before[n], log.after[n]) for n in log.before)
+        exam.measured["stands_still"] = still  # or accumulates over more: the trials will tell
         return
     rate(exam, log)
     adam_state(exam)
@@ -149,7 +146,7 @@ def memberships(exam) -> None:
     optimizer = exam.run.optimizer
     if optimizer is None:
         return
-    held = {id(p) for group in optimizer.param_groups for p in group["params"]}
+    held = held_by(optimizer)
     mine = {n: p for n, p in exam.run.model.named_parameters() if p.requires_grad}
     missing = [n for n, p in mine.items() if id(p) not in held and n in exam.gradient]
     share = sum(mine[n].numel() for n in missing) / max(sum(p.numel() for p in mine.values()), 1)
@@ -230,6 +227,8 @@ def stale(exam, log: Log) -> None:
 def same_gradient(exam, log: Log) -> None:
     """The gradient that the optimiser was given, against the loss's own of that batch."""
     names = sorted(exam.gradient.keys() & log.gradients[0].keys())
+    if not names and log.closure:
+        return  # which computes the gradient within the optimiser's step
     if not names:
         exam.add(
             "no_step",

@@ -3,10 +3,12 @@
 import math
 
 from . import _learners
-from ._run import one_number
+from ._copies import seed_everything
+from ._run import SEED, one_number
 from ._watch import Watch
 
 WORTH = 0.02  # share of a fresh network's loss from which an addition is looked at
+MOST, SEEN = 0.75, 0.2  # shares: of penalty in a loss, and of a constant answer's error
 LESS = 0.5  # of the error that is left with the penalty, without it
 
 
@@ -27,6 +29,17 @@ def error_alone(twin):
     return loss
 
 
+def follows_the_data(exam, twin, added: float) -> bool:
+    """Whether what is added differs from batch to batch: then it is no penalty on weights."""
+    if len(exam.run.batches) < 2:
+        return False
+    seed_everything(SEED)
+    seen = exam.pass_of(twin, exam.run.batches[1])
+    errors = [call for call in seen.losses() if not call.in_model]
+    again = float(seen.loss) - float(errors[0].result)
+    return abs(again - added) > 1e-3 * abs(added) + 1e-5 * abs(float(seen.loss))
+
+
 def penalty(exam) -> None:
     """Trains with and without the addition, and compares the error alone."""
     losses = [call for call in exam.seen.losses() if not call.in_model]
@@ -35,12 +48,35 @@ def penalty(exam) -> None:
     if exam.run.optimizer is None:
         return
     twin, batch = exam.run.twin(fresh=True), exam.run.batches[0]
+    seed_everything(SEED)
     seen = exam.pass_of(twin, batch)
     whole = float(seen.loss)
     error = float([call for call in seen.losses() if not call.in_model][0].result)
     share = exam.measured["share_of_penalty"] = (whole - error) / max(abs(whole), 1e-12)
-    if not math.isfinite(share) or share < WORTH:
-        return
+    if math.isfinite(share) and share > 0 and not follows_the_data(exam, twin, whole - error):
+        most_of_what_is_shown(exam, float(losses[0].result))
+        if share >= WORTH and not exam.found("penalty"):
+            with_and_without(exam, share)
+
+
+def most_of_what_is_shown(exam, error: float) -> None:
+    """A run that has learnt, and whose loss is nearly all penalty."""
+    whole = float(exam.seen.loss)
+    constant = (exam.constant_of_all or 0.0) - (whole - error)
+    share = exam.measured["share_of_penalty_now"] = (whole - error) / max(abs(whole), 1e-12)
+    if share > MOST and whole > SEEN * constant > error:
+        exam.add(
+            "penalty",
+            "likely",
+            f"{share:.0%} of the loss is a penalty: of {whole:.3g} the error is {error:.3g} (a "
+            f"constant answer's: {constant:.3g})",
+            f"{MOST:.0%} of the loss, where the error itself is below {SEEN:.0%} of a constant's",
+            share=share,
+        )
+
+
+def with_and_without(exam, share: float) -> None:
+    """Whether the error is learnt only without the addition."""
     left = []
     for alone in (False, True):
         twin = exam.run.twin(fresh=True)

@@ -11,7 +11,15 @@ import torch
 from torch import nn
 
 from . import _batches
-from ._copies import duplicate, random_state_kept, rebound, restore, same_bits, seed_everything
+from ._copies import (
+    duplicate,
+    duplicate_optimizer,
+    random_state_kept,
+    rebound,
+    restore,
+    same_bits,
+    seed_everything,
+)
 
 SEED = 20  # of every copy: two copies meet the same dropout and the same new weights
 NORMS = nn.modules.batchnorm._BatchNorm
@@ -173,7 +181,7 @@ class Run:
         self.kept = self.twin()
         self.has_taken_steps = optimizer is not None and any(optimizer.state.values())
 
-    def twin(self, fresh: bool = False) -> Twin:
+    def twin(self, fresh: bool = False, draw: int = 1) -> Twin:
         """A copy as the run stands; `fresh` draws trainable weights anew and forgets momenta."""
         memo: dict = {}
         try:
@@ -186,10 +194,10 @@ class Run:
                 "it anew and load its weights:\n    twin = Model(...)\n"
                 "    twin.load_state_dict(model.state_dict())\n    checkup(twin, ...)"
             ) from error
-        optimizer = copy.deepcopy(self.optimizer, memo)
+        optimizer = duplicate_optimizer(self.optimizer, memo)
         twin = Twin(model, optimizer, rebound(self.loss, memo), duplicate(self.step, memo))
         if fresh:
-            draw_anew(twin)
+            draw_anew(twin, draw)
         seed_everything(SEED)
         return twin
 
@@ -204,9 +212,9 @@ class Run:
         return moved
 
 
-def draw_anew(twin: Twin) -> None:
+def draw_anew(twin: Twin, draw: int) -> None:
     """New weights wherever a module knows how to draw them and is not frozen."""
-    seed_everything(SEED + 1)
+    seed_everything(SEED + draw)
     for module in twin.model.modules():
         own = list(module.parameters(recurse=False))
         if own and not any(parameter.requires_grad for parameter in own):

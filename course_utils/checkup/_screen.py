@@ -62,8 +62,9 @@ def shown(exam) -> None:
             )
     elif finite and not is_score(exam, number):
         near = is_near(number, min(finite), max(finite)) or is_accuracy(exam, number)
-        if not near:
-            another_number(exam, number, sum(finite) / len(finite))
+        mean = sum(finite) / len(finite)
+        if not near and not is_on_the_way(exam, number, mean) and not is_function(number, mean):
+            another_number(exam, number, mean)
 
 
 def another_number(exam, number: float, mean: float) -> None:
@@ -122,6 +123,17 @@ def is_score(exam, number: float) -> bool:
         )
         return True
     return number >= evaluated - 0.3
+
+
+def is_on_the_way(exam, number: float, mean: float) -> bool:
+    """Whether it may be the mean of an epoch in which the loss fell to what it is now."""
+    return exam.constant_of_all is not None and mean < number < exam.constant_of_all
+
+
+def is_function(number: float, mean: float) -> bool:
+    """Whether it is the root of the loss, its exponential (perplexity), or its negative."""
+    forms = [mean**0.5 if mean > 0 else math.inf, math.exp(min(mean, 50.0)), -mean]
+    return any(abs(number / form - 1) < 0.25 for form in forms if form)
 
 
 def is_near(number: float, low: float, high: float) -> bool:

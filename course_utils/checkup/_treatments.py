@@ -1,12 +1,12 @@
 """Changes of one thing at a time: what makes a run learn names what kept it from learning."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
 from . import _learners
-from ._batches import examples, joined, take
+from ._batches import examples, joined, rebuilt, take, tensors
 from ._changes import (
     all_weights,
     default_settings,
@@ -15,8 +15,10 @@ from ._changes import (
     odd_settings,
     plain_loop,
     quick_adam,
+    quick_adam_of_held,
     rated,
     scaled_answers,
+    skipping,
     standardised,
     target_oddity,
     without_dropout,
@@ -26,8 +28,15 @@ BETTER = 0.6  # a change must leave less than this of what the unchanged run lea
 GAIN = 0.15  # and this share of the way less
 DEEP = 8  # layers of weights: what dies out over fewer has another cause than the depth
 NARROW = 3  # units through which little passes
+LONGER = 2  # times the steps, with other new weights, before a change is called the remedy
 SHORT = 1e-4  # change of the weights in a step, relative to their size: Adam's is near 1e-2
 COLLAPSED = 0.01  # spread over the examples, last layer over first
+FADES = 0.2  # the same: so little that skip connections are tried
+ABSURD = 10.0  # times a constant answer's loss: where constants collapse, it says nothing
+HIDDEN = ("input_scale", "target_scale", "dropout", "too_deep")
+REGULARISERS = ("dropout", "weight_decay")
+FIRST = "its first weights"
+SIGNIFICANT = 4.0  # standard errors: beyond chance, of several looks
 RATES = (10.0, 0.1, 100.0, 0.01)
 
 
@@ -56,27 +65,43 @@ def treatments(exam) -> None:
     listed = applicable(exam, thorough=not (by_heart and whole))
     if not listed:
         return advise(exam)
-    base = trial(exam, Treatment("", "")) if exam.run.has_taken_steps or own.start < 0.9 else own
+    base = unchanged(exam) if exam.run.has_taken_steps or own.start < 0.9 else own
     results = {}
     for treatment in listed:
         results[treatment.what] = (treatment, trial(exam, treatment))
     exam.measured["treatments"] = {name: p.end for name, (_, p) in results.items()}
     exam.measured["left_untreated"] = base.end
     choose(exam, base, results, strict=by_heart and whole)
-    if not exam.findings and not (by_heart or whole):
+    if not explained(exam) and not (by_heart and whole):
+        of_two(exam, listed, results)
+    if not explained(exam) and not (by_heart or whole):
         remains(exam)
-    if not exam.findings:
+    if not explained(exam):
         advise(exam)
 
 
-def trial(exam, treatment: Treatment):
+def explained(exam) -> bool:
+    """Whether something has been found that could keep the run from learning."""
+    return any(finding.part != "display" for finding in exam.findings)
+
+
+def trial(exam, treatment: Treatment, times: int = 1, fresh: bool = True):
     """The shares left on the way of a copy with new weights and one change."""
-    batches = treatment.batches or exam.run.batches
-    steps = _learners.STEPS // treatment.examples
     losses, _ = _learners.follow(
-        exam, batches, steps, own=treatment.own, fresh=True, change=treatment.change
+        exam,
+        treatment.batches or exam.run.batches,
+        times * _learners.STEPS // treatment.examples,
+        own=treatment.own,
+        fresh=fresh,
+        change=treatment.change,
+        draw=times,
     )
     return _learners.path(losses, exam.reference, exam.lowest)
+
+
+def unchanged(exam, times: int = 1, fresh: bool = True):
+    """The same of a copy without any change."""
+    return trial(exam, Treatment("", ""), times, fresh)
 
 
 def applicable(exam, thorough: bool) -> list[Treatment]:
@@ -139,6 +164,10 @@ def unreasoned(exam) -> list[Treatment]:
             for factor in RATES
         ]
     listed.append(Treatment("optimiser", "the optimiser", quick_adam, own=False))
+    fades = exam.measured.get("spread_last_over_first", 1.0) < FADES
+    if exam.measured.get("layers", 0) >= DEEP and fades:
+        what = f"{exam.measured['layers']} layers in a row (skip connections if changed)"
+        listed.append(Treatment("too_deep", what, skipping(exam.measured["layers"])))
     if exam.missing or any(not p.requires_grad for p in run.model.parameters()):
         cause = "missing_parameters" if exam.missing else "frozen"
         listed.append(Treatment(cause, "weights that stand still", all_weights, prior=1))
@@ -149,31 +178,67 @@ def choose(exam, base, results, strict: bool) -> None:
     """The change that helps most, where one helps enough, becomes a finding."""
     start = exam.paths["own"]
     untreated = min(base.end, base.best) if math.isfinite(base.end) else math.inf
+    reached = min([untreated, *filter(math.isfinite, (start.start, start.best))])  # so far
     better, gain = (0.4, 0.15) if strict else (BETTER, GAIN)
     if not slow_at_all(exam):
         slow = ("rate_low", "optimiser")
         results = {what: pair for what, pair in results.items() if pair[0].cause not in slow}
+    if strict and untreated <= 0.5:  # these are meant to leave something
+        results = {w: pair for w, pair in results.items() if pair[0].cause not in REGULARISERS}
     helped = {
         what: (treatment, way)
         for what, (treatment, way) in results.items()
-        if way.end < better * untreated and way.end < untreated - gain
+        if way.end < better * untreated and way.end < reached - gain
     }
     first_loss(exam)
     if not exam.run.has_taken_steps and not strict:
-        again = trial(exam, Treatment("", "")) if base is start else base
-        exam.measured["left_with_new_weights"] = again.end
-        if again.end < better * start.end and again.end < start.end - gain:
-            helped["its first weights"] = (Treatment("initialisation", "its first weights"), again)
+        given, anew = (unchanged(exam, LONGER, fresh) for fresh in (False, True))
+        exam.measured["left_with_new_weights"] = anew.end
+        if anew.end < better * given.end and anew.end < given.end - gain:
+            helped[FIRST] = (Treatment("initialisation", FIRST, prior=1), anew)
+    likeliest(exam, helped, untreated, better, gain)
+
+
+def of_two(exam, listed: list[Treatment], results) -> None:
+    """Where no one change helps, two faults may hide each other: each with a quick Adam."""
+    if "the optimiser" not in results:
+        return
+    quick = results["the optimiser"][1]
+    untreated = min(quick.best, exam.paths["own"].best)
+    pairs = [with_adam(treatment) for treatment in listed if treatment.cause in HIDDEN]
+    helped = {}
+    for treatment in pairs:
+        way = trial(exam, treatment)
+        if way.end < BETTER * untreated and way.end < untreated - GAIN:
+            helped[treatment.what] = (treatment, way)
+    likeliest(exam, helped, untreated, BETTER, GAIN)
+
+
+def with_adam(treatment: Treatment) -> Treatment:
+    """The same change, and Adam in place of the run's own step."""
+
+    def change(twin):
+        treatment.change(twin)
+        return quick_adam(twin)
+
+    what = f"{treatment.what}, and another optimiser"
+    return replace(treatment, what=what, change=change, own=False)
+
+
+def likeliest(exam, helped, untreated: float, better: float, gain: float) -> None:
+    """Of the changes that helped, the one that takes most of what is odd away, if it lasts."""
     if not helped:
         return
     least = min(way.end for _, way in helped.values())
     near = {  # where something is odd, taking that away need not be the very best change
         w: pair
         for w, pair in helped.items()
-        if pair[1].end <= least + (0.3 if pair[0].prior else 0.1)
+        if pair[1].end <= least + (0.4 if pair[0].prior else 0.1)
     }
     what = max(near, key=lambda w: (near[w][0].prior > 0, rank(near[w][0].cause), -near[w][1].end))
     treatment, way = near[what]
+    if not lasts(exam, treatment, better, gain):
+        return
     exam.add(
         cause_of(exam, treatment),
         "likely",
@@ -183,6 +248,62 @@ def choose(exam, base, results, strict: bool) -> None:
         untreated=untreated,
         treated=way.end,
     )
+
+
+def lasts(exam, treatment: Treatment, better: float, gain: float) -> bool:
+    """Whether the change helps as much with more steps and other new weights.
+
+    Of weights that stand still also: more than a quick optimiser of those that move.
+    """
+    without = unchanged(exam, LONGER, fresh=treatment.what != FIRST).end
+    treated = trial(exam, treatment, LONGER).end
+    exam.measured["left_after_more_steps"] = (without, treated)
+    if treatment.cause in ("frozen", "missing_parameters"):
+        moving = Treatment("", "", quick_adam_of_held, own=False)
+        without = min(without, trial(exam, moving, LONGER).end)
+    return treated < better * without and treated < without - gain
+
+
+def order_of_classes(exam) -> None:
+    """Whole numbers as targets of a regression: in another order, are they learnt as well?
+
+    Numbers that count or rank something are learnt by their order; names of classes have none.
+    """
+    kinds = exam.measured.get("numbers_of_classes", 0)
+    if not kinds or exam.task.leaf is None:
+        return
+    order = torch.arange(kinds)
+    order = torch.cat([order[0::2], order[1::2].flip(0)])
+    ends = []
+    for numbers in (torch.arange(kinds), order):
+        batches = [renumbered(batch, exam.task.leaf, numbers) for batch in exam.run.batches]
+        losses, _ = _learners.follow(
+            exam, batches, _learners.STEPS, own=False, fresh=True, change=quick_adam
+        )
+        ends.append(_learners.path(losses, exam.reference, exam.lowest).end)
+    exam.measured["left_in_order_and_out_of_it"] = ends
+    if ends[1] < ends[0] + 0.2 * max(1 - ends[0], 0.2):
+        exam.add(
+            "loss_wrong",
+            "likely",
+            f"one answer is held against whole numbers, 0 to {kinds - 1}, and these in another "
+            f"order are learnt as well ({ends[1]:.0%} of the way left, {ends[0]:.0%} in order)",
+            "numbers that count or rank are learnt better in order; of classes: cross_entropy, "
+            "with one answer for each",
+            left=ends,
+        )
+
+
+def renumbered(batch, leaf: int, numbers: torch.Tensor):
+    """The batch with other numbers for its targets."""
+    place = iter(range(len(tensors(batch))))
+
+    def changed(part):
+        if not isinstance(part, torch.Tensor) or next(place) != leaf:
+            return part
+        return numbers.to(part.dtype)[part.long()]
+
+    return rebuilt(batch, changed)
 
 
 def slow_at_all(exam) -> bool:
@@ -268,6 +389,9 @@ def remains(exam) -> None:
         why = f"; the spread over the examples falls to {ratio:.0e} over {known['layers']} layers"
     if cause in ("model_or_loss", "capacity") and known.get("left_of_seen", 1.0) <= bound:
         return  # with new weights and a faster Adam it learns more than a few examples
+    gained = known.get("unseen_beyond_chance", 0.0) > SIGNIFICANT
+    if cause == "model_or_loss" and gained and adam.best < 1:
+        return  # nor is it short of learning: it answers unseen examples better than by chance
     exam.add(
         cause,
         "possible" if cause == "model_or_loss" else "likely",
@@ -281,7 +405,7 @@ def remains(exam) -> None:
 def only_adam(exam) -> None:
     """No step was handed over: whether the model can learn at all."""
     remains(exam)
-    if not exam.findings:
+    if not explained(exam):
         advise(exam)
 
 
@@ -289,7 +413,9 @@ def advise(exam) -> None:
     """What to do where nothing is wrong."""
     own = exam.paths.get("own")
     if own is not None and own.best < own.start - 0.02:
+        shares = f"from {own.start:.0%} to {own.best:.0%} of a constant answer's"
+        shares = f", {shares}" if own.start < ABSURD else ""
         exam.advice = (
-            f"The run's own steps still lower its loss ({_learners.STEPS} of them, from "
-            f"{own.start:.0%} to {own.best:.0%} of a constant answer's): train longer."
+            f"The run's own steps still lower its loss ({_learners.STEPS} of them{shares}): "
+            "train longer."
         )

@@ -2,6 +2,8 @@
 
 import math
 
+import torch
+
 from . import _learners, _treatments
 from ._batches import examples
 from ._gradients import alike
@@ -9,6 +11,9 @@ from ._learners import follow, path, plain_adam
 from ._run import NORMS
 
 RARE = 0.85  # share of one class beyond which the others are looked at
+WORTHLESS = 0.01  # share of a fresh network's way to the lowest loss, left by a constant answer
+LITTLE = 0.3  # of them answered rightly
+PATIENCE = 2  # times as many further steps, before it is said that they are not learnt
 
 
 def trials(exam) -> None:
@@ -28,7 +33,8 @@ def trials(exam) -> None:
     }
     exam.measured |= {f"left_{name}": vars(p) for name, p in exam.paths.items()}
     if twin is not None:
-        statistics(exam, twin)
+        stands_still(exam, late)
+        statistics(exam, twin, late)
         symmetry(exam, twin)
         majority(exam, late)
     if exam.explained():
@@ -37,31 +43,58 @@ def trials(exam) -> None:
     aside(exam)
     if not exam.found("labels_say_nothing", "too_little_data"):
         _treatments.treatments(exam)
+    _treatments.order_of_classes(exam)
 
 
 def scale(exam, losses) -> None:
-    """The loss of a constant answer and the lowest loss, between which everything is judged."""
+    """The loss of a constant answer and the lowest loss, between which everything is judged.
+
+    A fresh network's, where no constant answer is known, or where one reaches the lowest loss.
+    """
     fresh = exam.run.twin(fresh=True).mean_loss(exam.heart)
-    exam.heart_reference = exam.constant if exam.constant is not None else fresh
-    exam.reference = exam.heart_reference
-    if exam.constant_of_all is not None:
-        exam.reference = exam.constant_of_all
     reached = [loss for path in losses.values() for loss in path if math.isfinite(loss)]
     bottom = min(reached, default=0.0)
     exam.bounded = exam.floor is not None and exam.floor > -1e-3
     exam.lowest = min(exam.floor, bottom) if exam.bounded else bottom
+    constant = exam.constant
+    if constant is None or constant - exam.lowest < WORTHLESS * (fresh - exam.lowest):
+        exam.heart_reference = exam.reference = fresh
+    else:
+        exam.heart_reference, exam.reference = constant, exam.constant_of_all
 
 
-def statistics(exam, twin) -> None:
+def stands_still(exam, late) -> None:
+    """A step that moves nothing, however often it is called."""
+    pairs = zip(exam.run.model.parameters(), late.model.parameters(), strict=True)
+    if exam.measured.get("stands_still") and all(torch.equal(one, other) for one, other in pairs):
+        exam.add(
+            "no_step",
+            "certain",
+            f"in {_learners.STEPS} calls the step never called optimizer.step(), and nothing moved",
+            "one call in a few",
+        )
+
+
+def has_norms(model) -> bool:
+    """Whether BatchNorm is anywhere in it."""
+    return any(isinstance(module, NORMS) for module in model.modules())
+
+
+def statistics(exam, twin, late) -> None:
     """BatchNorm after some steps: its running statistics against the batch's own."""
-    if not any(isinstance(module, NORMS) for module in twin.model.modules()):
+    if not has_norms(twin.model):
         return
     if max(map(examples, exam.heart)) < 2:
         return
-    batch, running = (twin.mean_loss(exam.heart, kind) for kind in ("batch", "running"))
-    way = max(exam.heart_reference - exam.lowest, 1e-9)
-    gap = exam.measured["gap_of_running_statistics"] = (running - batch) / way
-    if not math.isfinite(gap) or gap > 0.3:
+    gaps = []
+    for learner, batches in ((twin, exam.heart), (late, exam.run.batches[: _learners.FEW])):
+        batch, running = (learner.mean_loss(batches, kind) for kind in ("batch", "running"))
+        gaps.append((running - batch) / max(exam.heart_reference - exam.lowest, 1e-9))
+        gaps[-1] = gaps[-1] if math.isfinite(gaps[-1]) else math.inf
+    gap = exam.measured["gap_of_running_statistics"] = gaps[0]
+    exam.measured["gap_of_running_statistics_on_all"] = gaps[1]
+    if gaps[0] > 0.3 and gaps[1] > 0.15:
+        batch, running = (twin.mean_loss(exam.heart, kind) for kind in ("batch", "running"))
         exam.add(
             "batchnorm",
             "likely",
@@ -101,50 +134,56 @@ def majority(exam, twin) -> None:
     share = exam.measured.get("share_of_the_most_frequent", 0.0)
     if share < RARE or exam.measured.get("classes_that_occur", 0) < 2:
         return
+    recall = recall_of_the_rare(exam, twin)
+    if recall is None or recall >= LITTLE:
+        return
+    for step in range(PATIENCE * _learners.STEPS):  # it may only not have come to them yet
+        twin.model.train()
+        twin.own_step(exam.run.batches[step % len(exam.run.batches)])
+    recall = exam.measured["recall_of_the_rare"] = recall_of_the_rare(exam, twin)
+    if recall < LITTLE:
+        exam.add(
+            "imbalance",
+            "likely",
+            f"{share:.1%} of the labels are of one class; of the others {recall:.0%} are "
+            f"answered rightly, after {(1 + PATIENCE) * _learners.STEPS} more steps",
+            f"{RARE:.0%}, and {LITTLE:.0%} of the rare",
+            recall=recall,
+        )
+
+
+def recall_of_the_rare(exam, twin) -> float | None:
+    """The share of labels other than the most frequent that are answered rightly."""
     recalls = []
     for batch in exam.run.batches[: _learners.FEW]:
         with twin.settled("batch" if examples(batch) > 1 else "running"):
             task = exam.same_task(exam.pass_of(twin, batch), batch)
         right = None if task is None else task.right()
         if right is None or len(right) != task.targets.numel():
-            return
-        targets = task.targets.flatten()
-        rare = targets != most_frequent(exam)
-        recalls += right[rare].tolist()
-    if recalls:
-        recall = exam.measured["recall_of_the_rare"] = sum(recalls) / len(recalls)
-        if recall < 0.3:
-            exam.add(
-                "imbalance",
-                "likely",
-                f"{share:.1%} of the labels are of one class; of the others {recall:.0%} are "
-                f"answered rightly, after {_learners.STEPS} more steps",
-                f"{RARE:.0%}, and 30 % of the rare",
-                recall=recall,
-            )
-
-
-def most_frequent(exam) -> float:
-    """The label that occurs most often."""
-    return exam.measured["most_frequent"]
+            return None
+        recalls += right[task.targets.flatten() != exam.measured["most_frequent"]].tolist()
+    return sum(recalls) / len(recalls) if recalls else None
 
 
 def aside(exam) -> None:
     """Trains on half of the batches: does the other half gain anything."""
     batches = exam.run.batches
-    half = len(batches) // 2
-    if half < 1 or exam.constant is None:
+    if len(batches) < 2 or exam.constant is None:
         exam.untested.append("whether unseen batches gain anything (fewer than 2 batches)")
+        return
+    if max(map(examples, batches)) < 4 and has_norms(exam.run.model):
+        exam.untested.append("whether unseen batches gain anything (BatchNorm of few examples)")
         return
     learnt, kept = batches[0::2], batches[1::2][: _learners.FEW]
     twin = exam.run.twin(fresh=True)
-    take, seen, unseen = plain_adam(twin, 3e-3), [], []
+    take, seen, unseen, gained = plain_adam(twin, 3e-3), [], [], 0.0
     for step in range(_learners.ASIDE):
         twin.model.train()
         take(learnt[step % len(learnt)])
         if step % 30 == 29:
             seen.append(twin.mean_loss(learnt[: _learners.FEW]))
             unseen.append(twin.mean_loss(kept))
+            gained = max(gained, beyond_chance(exam, twin, kept))
             way = path([seen[-1]] * 3, exam.reference, exam.lowest).end
             if not way > 0.3:
                 break
@@ -153,10 +192,11 @@ def aside(exam) -> None:
         for x in (seen, unseen)
     ]
     exam.measured |= {"left_of_seen": ways[0], "left_of_unseen": ways[1]}
+    exam.measured["unseen_beyond_chance"] = gained
     whole = sum(map(examples, batches))
     if not exam.bounded or ways[0] > 0.85 or ways[1] < 0.95 or ways[1] - ways[0] < 0.15:
         return
-    if whole < 128 and exam.run.note:
+    if gained > _treatments.SIGNIFICANT or (whole < 128 and exam.run.note):
         return
     exam.add(
         "labels_say_nothing" if whole >= 128 else "too_little_data",
@@ -167,3 +207,36 @@ def aside(exam) -> None:
         seen=ways[0],
         unseen=ways[1],
     )
+
+
+def beyond_chance(exam, twin, batches) -> float:
+    """How far answers and targets of these batches agree beyond chance, in standard errors."""
+    answers, targets, count = [], [], sum(map(examples, batches))
+    for batch in batches:
+        with twin.settled("batch" if examples(batch) > 1 else "running"):
+            task = exam.same_task(exam.pass_of(twin, batch), batch)
+        if task is None or task.answers is None or task.targets is None:
+            return 0.0
+        if task.kind == "classes" and not task.targets.is_floating_point():
+            answers.append(task.answers.argmax(1).flatten())
+        elif task.answers.numel() == task.targets.numel():
+            answers.append(task.answers.flatten())
+        else:
+            return 0.0
+        targets.append(task.targets.flatten())
+    return agreement(torch.cat(answers), torch.cat(targets), count, exam.task.kind == "classes")
+
+
+def agreement(answers: torch.Tensor, targets: torch.Tensor, count: int, of_classes: bool) -> float:
+    """Agreement beyond chance in standard errors: of classes Cohen's kappa, else a correlation.
+
+    `count` examples are independent of each other, however many targets each of them has.
+    """
+    if not of_classes:
+        pair = torch.stack([answers.double(), targets.double()])
+        return abs(float(torch.nan_to_num(torch.corrcoef(pair))[0, 1])) * count**0.5
+    values = torch.cat([answers, targets]).unique()
+    shares = [(part[:, None] == values).double().mean(0) for part in (answers, targets)]
+    chance = float((shares[0] * shares[1]).sum())
+    right = float((answers == targets).double().mean())
+    return (right - chance) / max(chance * (1 - chance) / count, 1e-12) ** 0.5

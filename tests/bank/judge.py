@@ -1,7 +1,7 @@
-"""How good is `checkup`? ``python tests/bank/judge.py [--seeds 1 2 3] [--workers 2] [--out FILE]``.
+"""How good is `checkup`? ``python tests/bank/judge.py BANK [--seeds 1 2 3] [--workers 2]``.
 
-Hands every sick and every healthy run over, appends a line to FILE for each, and skips those that
-stand there; when all are judged it prints a table and writes judged.json. Look once: README.md.
+Hands every sick and every healthy run over, appends a line to judged.jsonl for each, and skips what
+stands there; when all are judged it prints a table and writes judged.json. Look once: README.md.
 """
 
 import os
@@ -24,15 +24,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import course_utils.checkup  # noqa: E402
 from bank.causes import NAMES, PARTS  # noqa: E402
-from bank.healthy import HEALTHY  # noqa: E402
 from bank.judge_summary import summary, table  # noqa: E402
+from bank.registry import Bank, Healthy, Sick, bank  # noqa: E402
 from bank.runs import Run  # noqa: E402
-from bank.sick import SICK  # noqa: E402
 from course_utils._runs import isolated  # noqa: E402
 from course_utils.checkup import checkup  # noqa: E402
 from course_utils.checkup._causes import CAUSES  # noqa: E402
 
-JUDGED = Path(__file__).with_name("judged.json")
 LIMIT = 300  # seconds for a run; as many for its building
 MOST = 5  # findings that count
 UNFINISHED, TRAIN_LONGER = "too_few_steps", "train longer"  # the cause, and the advice that says it
@@ -126,7 +124,7 @@ def version() -> str:
     return hashlib.sha256(texts).hexdigest()[:16]
 
 
-def built(name: str, seed: int) -> tuple[Run, str]:
+def built(entry: Sick | Healthy, seed: int) -> tuple[Run, str]:
     """The run, and its state: fresh, half way or at its end."""
     done, train = [], Run.train
 
@@ -136,7 +134,7 @@ def built(name: str, seed: int) -> tuple[Run, str]:
 
     Run.train = counted
     try:
-        run = (SICK if name in SICK else HEALTHY)[name].builder(seed)
+        run = entry.builder(seed)
     finally:
         Run.train = train
     if run.steps == 0:
@@ -164,10 +162,10 @@ def judged(run: Run, seed: int) -> dict:
     return {**record, "seconds": round(time.perf_counter() - since, 2)}
 
 
-def work(connection, name: str, seed: int) -> None:
+def work(connection, entry: Sick | Healthy, seed: int) -> None:
     """A process: builds one run, sends its state, has it examined, sends the record."""
     torch.set_num_threads(1)
-    run, state = built(name, seed)
+    run, state = built(entry, seed)
     connection.send(state)
     connection.send(judged(run, seed))
 
@@ -175,10 +173,10 @@ def work(connection, name: str, seed: int) -> None:
 class Job:
     """A process that judges one run, and how far it is."""
 
-    def __init__(self, name: str, seed: int):
+    def __init__(self, name: str, entry: Sick | Healthy, seed: int):
         context = multiprocessing.get_context("fork")
         self.connection, there = context.Pipe(duplex=False)
-        self.process = context.Process(target=work, args=(there, name, seed), daemon=True)
+        self.process = context.Process(target=work, args=(there, entry, seed), daemon=True)
         self.process.start()
         there.close()
         self.name, self.seed, self.state = name, seed, "not built"
@@ -201,7 +199,7 @@ class Job:
         return {**empty, "error": error, "seconds": round(seconds, 2)} if error else None
 
 
-def answers(jobs: list[tuple[str, int]], workers: int, limit: float):
+def answers(jobs: list[tuple], workers: int, limit: float):
     """Yields (name, seed, record) as processes finish; ends those that exceed the limit."""
     waiting, running = list(reversed(jobs)), []
     try:
@@ -240,12 +238,13 @@ def known_records(path: Path, code: str) -> dict[tuple[str, int], dict]:
     return records
 
 
-def all_records(path: Path, seeds: list[int], workers: int, limit: float) -> list[dict]:
+def all_records(found: Bank, path: Path, seeds: list[int], workers: int, limit: float):
     """The records of all runs on all seeds; those that are not in the file are judged now."""
+    runs = found.SICK | found.HEALTHY
     code = version()
     records = known_records(path, code)
-    wanted = [(name, seed) for name in [*SICK, *HEALTHY] for seed in seeds]
-    missing = [job for job in wanted if job not in records]
+    wanted = [(name, seed) for name in runs for seed in seeds]
+    missing = [(name, runs[name], seed) for name, seed in wanted if (name, seed) not in records]
     for name, seed, record in answers(missing, workers, limit):
         record = {"name": name, "seed": seed, **record, "code": code}
         with path.open("a") as file:
@@ -257,16 +256,15 @@ def all_records(path: Path, seeds: list[int], workers: int, limit: float) -> lis
     return [records[job] for job in wanted]
 
 
-def right_parts(name: str) -> set[str]:
+def right_parts(entry: Sick, found: Bank) -> set[str]:
     """The bank's part of the run, and those of the accepted causes where they are planted alone."""
-    accepted = SICK[name].causes
-    alone = [entry for entry in SICK.values() if len(entry.planted) == 1]
-    return {SICK[name].part} | {entry.part for entry in alone if entry.planted[0] in accepted}
+    alone = [other for other in found.SICK.values() if len(other.planted) == 1]
+    return {entry.part} | {other.part for other in alone if other.planted[0] in entry.causes}
 
 
-def verdict(record: dict) -> dict:
+def verdict(record: dict, found: Bank, weight: float) -> dict:
     """What is right in the record of a sick run."""
-    entry, findings = SICK[record["name"]], record["findings"][:MOST]
+    entry, findings = found.SICK[record["name"]], record["findings"][:MOST]
     named = [MEANS[finding["cause"]] for finding in findings]
     right = [bool(causes & entry.causes) for causes in named]
     by_advice = UNFINISHED in entry.causes and TRAIN_LONGER in record["advice"] and not findings
@@ -277,10 +275,12 @@ def verdict(record: dict) -> dict:
     first = right[:1] == [True]
     return {
         **record,
+        "planted": entry.planted,
+        "weight": weight,
         "noticed": bool(findings) or by_advice,
         "named_first": first,
         "named": any(right),
-        "narrowed": first or bool(part & right_parts(record["name"])),
+        "narrowed": first or bool(part & right_parts(entry, found)),
         "by_advice": by_advice,
         "planted_named": sum(any(cause in causes for causes in named) for cause in entry.planted),
     }
@@ -289,19 +289,23 @@ def verdict(record: dict) -> dict:
 def main(arguments: list[str]) -> int:
     """Judge what is missing, then sum up."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("bank", help="second (used up) or third")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--limit", type=float, default=LIMIT, help="seconds for a run")
-    parser.add_argument("--out", type=Path, default=JUDGED.with_suffix(".jsonl"))
-    parser.add_argument("--summary", type=Path, default=JUDGED, help="where the summary goes")
+    parser.add_argument("--out", type=Path, help="where the summary goes: judged.json of the bank")
     options = parser.parse_args(arguments)
     check_vocabularies()
-    seeds = list(dict.fromkeys(options.seeds))
-    records = all_records(options.out, seeds, options.workers, options.limit)
-    sick = [verdict(record) for record in records if record["name"] in SICK]
-    healthy = [record for record in records if record["name"] in HEALTHY]
+    found, seeds = bank(options.bank), list(dict.fromkeys(options.seeds))
+    out = options.out or Path(__file__).parent / options.bank / "judged.json"
+    lines = out.with_suffix(".jsonl")
+    records = all_records(found, lines, seeds, options.workers, options.limit)
+    weights = found.weights()
+    sick = [verdict(r, found, weights[r["name"]]) for r in records if r["name"] in found.SICK]
+    kinds = {name: entry.kind for name, entry in found.HEALTHY.items()}
+    healthy = [{**r, "kind": kinds[r["name"]]} for r in records if r["name"] in kinds]
     summed = {"seeds": seeds, "code": records[0]["code"], **summary(sick, healthy)}
-    options.summary.write_text(json.dumps(summed, indent=1) + "\n")
+    out.write_text(json.dumps(summed, indent=1) + "\n")
     print(table(summed))
     return 0
 

@@ -4,7 +4,6 @@ from collections import Counter
 from statistics import median
 
 from .causes import NAMES, ROWS
-from .registry import HEALTHY, SICK, weights
 
 MEASURES = ("noticed", "named_first", "named", "narrowed", "by_advice")
 NORMAL = 1.959964  # the 97.5 % point
@@ -25,18 +24,19 @@ def mean(values, factors) -> float:
     return round(sum(v * f for v, f in pairs) / sum(f for _, f in pairs), 4)
 
 
-def rates(rows: list[dict], factors: list[float], weighted: bool = True) -> dict:
+def rates(rows: list[dict], factors: list[float]) -> dict:
     """Each measure, plain with its interval and weighted; the factors add up to the runs."""
     runs = sum(factors)
-    weight = weights()
-    heavy = [factor * weight[row["name"]] for row, factor in zip(rows, factors, strict=True)]
+    heavy = [factor * row["weight"] for row, factor in zip(rows, factors, strict=True)]
     result = {"runs": round(runs, 2)}
     for measure in MEASURES:
         values = [row[measure] for row in rows]
         share = mean(values, factors)
-        result[measure] = {"plain": share, "interval": wilson(share, runs)}
-        if weighted:
-            result[measure]["weighted"] = mean(values, heavy)
+        result[measure] = {
+            "plain": share,
+            "interval": wilson(share, runs),
+            "weighted": mean(values, heavy),
+        }
     return result
 
 
@@ -56,7 +56,7 @@ def in_parts(rows: list[dict], factors: list[float], parts_of) -> dict:
 
 def group_shares(row: dict) -> dict[str, float]:
     """The groups of ROWS a run belongs to: with two faults, each by half."""
-    planted = SICK[row["name"]].planted
+    planted = row["planted"]
     counts = Counter(NAMES[cause].row for cause in planted)
     return {group: count / len(planted) for group, count in counts.items()}
 
@@ -66,7 +66,7 @@ def of_two(rows: list[dict], factors: list[float]) -> dict:
     pairs = [
         (row["planted_named"], factor)
         for row, factor in zip(rows, factors, strict=True)
-        if len(SICK[row["name"]].planted) == 2
+        if len(row["planted"]) == 2
     ]
     named, factors = zip(*pairs, strict=True)
     shares = {str(count): mean([n == count for n in named], factors) for count in (0, 1, 2)}
@@ -81,7 +81,7 @@ def of_sick(rows: list[dict]) -> dict:
     return {
         "all": rates(rows, factors),
         "two_faults": of_two(rows, factors),
-        "by_faults": in_parts(rows, factors, lambda row: {len(SICK[row["name"]].planted): 1}),
+        "by_faults": in_parts(rows, factors, lambda row: {len(row["planted"]): 1}),
         "by_group": {group: groups[group] for group in ROWS if group in groups},
         "by_state": in_parts(rows, factors, lambda row: {row["state"]: 1}),
     }
@@ -92,7 +92,7 @@ def of_healthy(rows: list[dict]) -> dict:
     kinds: dict[str, list[bool]] = {}
     entries: dict[str, list[bool]] = {}
     for row in rows:
-        kinds.setdefault(HEALTHY[row["name"]].kind, []).append(bool(row["findings"]))
+        kinds.setdefault(row["kind"], []).append(bool(row["findings"]))
         entries.setdefault(row["name"], []).append(bool(row["findings"]))
     by_kind = {kind: sum(alarms) / len(alarms) for kind, alarms in kinds.items()}
     share = sum(sum(a) / len(a) for a in entries.values()) / len(entries)

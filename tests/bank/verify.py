@@ -1,8 +1,8 @@
-"""Does every run fulfil its definition? ``python tests/bank/verify.py [--again] [names]``.
+"""Does every run of a bank fulfil its definition? ``python tests/bank/verify.py BANK [names]``.
 
 Trains each run as it is, its twin without the faults and, of two faults, each alone; prints a table
-and keeps the scores in verified.json. What stands there already is not trained again, unless named
-or with --again.
+and keeps the scores in the bank's verified.json. What stands there already is not trained again,
+unless it is named.
 """
 
 import json
@@ -15,12 +15,10 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from bank.healthy import HEALTHY  # noqa: E402
+from bank.registry import Healthy, Sick, bank  # noqa: E402
 from bank.runs import Run  # noqa: E402
-from bank.sick import SICK  # noqa: E402
 from course_utils._runs import isolated  # noqa: E402
 
-RESULTS = Path(__file__).with_name("verified.json")
 SEEDS = (1, 2, 3)
 
 
@@ -38,9 +36,8 @@ def reaches(score: float | None, goal: float) -> bool:
     return score is not None and score >= goal  # None: not finite
 
 
-def sick(name: str, seed: int) -> dict:
+def sick(entry: Sick, seed: int) -> dict:
     """Scores of a sick run, its twin, and the runs with one of two faults."""
-    entry = SICK[name]
     run, twin = entry.builder(seed), entry.builder(seed, ())
     row = {"goal": run.goal, "sick": trained(run, seed), "twin": trained(twin, seed)}
     fulfils = not reaches(row["sick"]["score"], run.goal) and reaches(
@@ -54,9 +51,9 @@ def sick(name: str, seed: int) -> dict:
     return {**row, "fulfils": fulfils}
 
 
-def healthy(name: str, seed: int) -> dict:
+def healthy(entry: Healthy, seed: int) -> dict:
     """The score of a healthy run, when handed over and after its steps."""
-    run = HEALTHY[name].builder(seed)
+    run = entry.builder(seed)
     row = {"goal": run.goal, "handed": round(run.score(), 3), "healthy": trained(run, seed)}
     return {**row, "fulfils": reaches(row["healthy"]["score"], run.goal)}
 
@@ -71,29 +68,26 @@ def line(name: str, seed: int, row: dict) -> str:
     )
 
 
-def main(arguments: list[str]) -> int:
+def main(folder: str, *named: str) -> int:
     """Verify what is named, or all that is missing; 1 if a run does not fulfil its definition."""
     torch.set_num_threads(1)
-    again = "--again" in arguments
-    named = [a for a in arguments if a != "--again"]
-    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    known = [*SICK, *HEALTHY]
+    found, kept = bank(folder), Path(__file__).parent / folder / "verified.json"
+    results = json.loads(kept.read_text()) if kept.exists() else {}
+    known = found.SICK | found.HEALTHY
     results = {name: rows for name, rows in results.items() if name in known}
-    for name in named or known:
-        if name in results and not (named or again):
-            continue
+    for name in named or [name for name in known if name not in results]:
         results[name] = {}
         for seed in SEEDS:
             started = time.perf_counter()
-            row = (sick if name in SICK else healthy)(name, seed)
+            row = (sick if name in found.SICK else healthy)(known[name], seed)
             row["seconds"] = round(time.perf_counter() - started, 1)
             results[name][str(seed)] = row
             print(line(name, seed, row), flush=True)
-        RESULTS.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n")
+        kept.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n")
     failed = [n for n, rows in results.items() if not all(r["fulfils"] for r in rows.values())]
     print(f"{len(results)} of {len(known)} runs verified; not as defined: {failed or 'none'}")
     return 1 if failed or len(results) < len(known) else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(*sys.argv[1:]))

@@ -11,7 +11,7 @@ import time
 
 import torch
 
-from . import healthy_help, healthy_odd, healthy_plain
+from . import healthy_help, healthy_odd, healthy_plain, healthy_rare
 
 KEYS = {"model", "loss", "batches", "optimizer", "step", "shown"}
 
@@ -81,7 +81,7 @@ def verify(name, builder, seed, longer=False):
 def main(seeds=2, part="", longer=False):
     """Verify all entries whose name holds `part` and return how many fail."""
     torch.set_num_threads(1)
-    bank = healthy_plain.HEALTHY | healthy_odd.HEALTHY
+    bank = healthy_plain.HEALTHY | healthy_odd.HEALTHY | healthy_rare.HEALTHY
     results = [
         verify(name, builder, seed, longer)
         for name, builder in bank.items()

@@ -7,14 +7,13 @@ import torch.nn.functional as F
 from torch import nn
 from torch.optim import SGD, Adam, AdamW
 
-from . import tasks
+from ..runs import accuracy, explained, overlap, supervised_run
+from . import BANK, tasks
 from .nets import Recurrent, Transformer, UNet, conv_net, deep_conv, deep_mlp, depthwise_net, mlp
-from .registry import healthy
-from .runs import accuracy, explained, overlap, supervised_run
 from .settings import usual
 
 
-@healthy(
+@BANK.healthy(
     {"name": "digits_conv", "before": 0},
     {"name": "digits_mlp", "before": 200, "shown": "loss"},
     {"name": "digits_conv", "before": 480, "shown": "score", "size": 8},
@@ -30,7 +29,7 @@ def batch_norm(seed, name, before, shown=None, size=32):
     return usual(seed, name, 0, optimizer, model=model, size=size).handed(before, shown)
 
 
-@healthy(
+@BANK.healthy(
     {"name": "digits_conv", "before": 0, "size": 4},
     {"name": "digits_mlp", "before": 200, "shown": "loss"},
     {"name": "discs", "before": 180, "shown": "score", "size": 10},
@@ -47,7 +46,7 @@ def group_and_layer_norm(seed, name, before, shown=None, size=32):
     return usual(seed, name, 0, optimizer, model=models[name](), size=size).handed(before, shown)
 
 
-@healthy(
+@BANK.healthy(
     {"depth": 6, "norm": "batch", "before": 0},
     {"depth": 4, "norm": None, "before": 100, "shown": "loss"},
     {"depth": 24, "before": 150, "shown": "score"},
@@ -64,7 +63,7 @@ def residual(seed, depth, before, shown=None, norm="dense"):
     )
 
 
-@healthy(
+@BANK.healthy(
     {"width": 12, "norm": "batch", "before": 0},
     {"width": 16, "norm": "group", "before": 200, "shown": "loss"},
     {"width": 16, "norm": "batch", "before": 480, "shown": "score"},
@@ -75,7 +74,7 @@ def depthwise(seed, width, norm, before, shown=None):
     return usual(seed, "digits_conv", 0, optimizer, model=model).handed(before, shown)
 
 
-@healthy(
+@BANK.healthy(
     {"rows": False, "layers": 2, "drop": 0.1, "before": 0},
     {"rows": True, "layers": 1, "drop": 0.0, "before": 150, "shown": "loss"},
     {"rows": False, "layers": 1, "drop": 0.3, "before": 300, "shown": "score"},
@@ -94,7 +93,7 @@ def transformer(seed, rows, layers, drop, before, shown=None):
     return run.handed(before, shown)
 
 
-@healthy(
+@BANK.healthy(
     {"name": "waves", "cell": nn.LSTM, "before": 0},
     {"name": "ahead", "cell": nn.GRU, "before": 150, "shown": "loss"},
     {"name": "topics", "cell": nn.GRU, "before": 380, "shown": "score"},
@@ -113,7 +112,7 @@ def dice_and_entropy(out, mask):
     return 1 - dice + F.binary_cross_entropy_with_logits(out, mask)
 
 
-@healthy(
+@BANK.healthy(
     {"width": 8, "radius": 3.0, "before": 0},
     {"width": 12, "radius": 4.0, "before": 80, "shown": "loss", "keys": ("image", "mask")},
     {"width": 8, "radius": 2.5, "before": 190, "shown": "score", "dice": True},
@@ -132,7 +131,7 @@ def unet(seed, width, radius, before, shown=None, dice=False, keys=()):
     return run.handed(before, shown)
 
 
-@healthy(
+@BANK.healthy(
     {"name": "digits_mlp", "drop": 0.6, "before": 0},
     {"name": "digits_conv", "drop": 0.5, "before": 200, "shown": "loss"},
     {"name": "digits_mlp", "drop": 0.5, "before": 480, "shown": "score"},
@@ -171,7 +170,7 @@ class TiedWords(nn.Module):
         return self.out(self.body(self.embed(x))[0]).movedim(-1, 1)
 
 
-@healthy(
+@BANK.healthy(
     {"words": True, "width": 24, "before": 0},
     {"words": False, "width": 32, "before": 150, "shown": "loss"},
     {"words": True, "width": 32, "before": 350, "shown": "score"},
@@ -192,7 +191,7 @@ def tied_weights(seed, words, width, before, shown=None):
     return run.handed(before, shown)
 
 
-@healthy(
+@BANK.healthy(
     {"name": "wine", "width": 8, "before": 0},
     {"name": "cancer", "width": 32, "before": 100, "shown": "score"},
     {"name": "houses", "width": 24, "before": 390, "shown": "loss"},
@@ -202,7 +201,7 @@ def small_table(seed, name, width, before, shown=None):
     return usual(seed, name, width, partial(Adam, lr=8e-3)).handed(before, shown)
 
 
-@healthy(
+@BANK.healthy(
     {"name": "digits_mlp", "act": nn.Sigmoid, "before": 0},
     {"name": "friedman", "act": nn.Tanh, "before": 100, "shown": "loss"},
     {"name": "cancer", "act": nn.Sigmoid, "before": 240, "shown": "score"},

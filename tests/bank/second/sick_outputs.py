@@ -6,10 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import SGD, Adam
 
-from . import tasks
-from .nets import UNet, conv_net, mlp
-from .registry import sick
-from .runs import (
+from ..runs import (
     accuracy,
     examiner,
     explained,
@@ -18,6 +15,8 @@ from .runs import (
     unpacked,
     yes_or_no,
 )
+from . import BANK, tasks
+from .nets import UNet, conv_net, mlp
 
 
 def negated_mean(loss, batches):
@@ -32,7 +31,7 @@ def printing(run, honest_goal):
     return replace(run, **fields)
 
 
-@sick("outputs", "double_softmax", lies=True)
+@BANK.sick("outputs", "double_softmax", lies=True)
 def floor_of_softmax(seed, has):
     """Adam gets there all the same, but the loss stays above ln(1 + 9/e) = 1.461."""
     model = conv_net()
@@ -45,7 +44,7 @@ def floor_of_softmax(seed, has):
     return printing(run, honest_goal=0.85).after(400, "loss")
 
 
-@sick("outputs", "double_softmax")
+@BANK.sick("outputs", "double_softmax")
 def sigmoid_into_logits(seed, has):
     """A sigmoid, then a loss that wants logits."""
     model = mlp(12, 16, 1)
@@ -65,7 +64,7 @@ def sigmoid_into_logits(seed, has):
     return run.after(60, "loss")
 
 
-@sick("outputs", "relu_on_output")
+@BANK.sick("outputs", "relu_on_output")
 def standardised_but_positive(seed, has):
     """Targets have mean 0, outputs cannot be negative."""
     model = mlp(10, 48, 1)
@@ -84,7 +83,7 @@ def clipped_entropy(probability: Tensor, target: Tensor) -> Tensor:
     return -(target * p.log() + (1 - target) * (1 - p).log()).mean()
 
 
-@sick("loss", "clipped_probabilities", also=("dead_start",))
+@BANK.sick("loss", "clipped_probabilities", also=("dead_start",))
 def sure_from_the_start(seed, has):
     """Weights from N(0, 1): the first sigmoid is 0 or 1, beyond the clip, where slopes are 0."""
     model = mlp(64, 64, 64, 2)
@@ -107,7 +106,7 @@ def sure_from_the_start(seed, has):
     return run.after(0 if seed % 2 else 40, None if seed % 2 else "loss")
 
 
-@sick("loss", "clipped_probabilities", also=("label_prior",))
+@BANK.sick("loss", "clipped_probabilities", also=("label_prior",))
 def background_beyond_the_clip(seed, has):
     """A bias of -20 for the rare foreground: the clip takes the gradient of every pixel."""
     model = UNet()
@@ -124,7 +123,7 @@ def background_beyond_the_clip(seed, has):
     return run.after(30, "loss")
 
 
-@sick("loss", "wrong_loss")
+@BANK.sick("loss", "wrong_loss")
 def nll_of_raw_logits(seed, has):
     """`nll_loss` wants log-probabilities; of raw logits it falls below zero without end."""
     model = conv_net()
@@ -136,7 +135,7 @@ def nll_of_raw_logits(seed, has):
     return run.after(50, "loss")
 
 
-@sick("loss", "wrong_loss")
+@BANK.sick("loss", "wrong_loss")
 def entropy_for_a_number(seed, has):
     """A classifier's loss on targets that are standardised numbers."""
     model = mlp(4, 32, 1)
@@ -154,7 +153,7 @@ def entropy_for_a_number(seed, has):
     return run.after(80, "loss")
 
 
-@sick("loss", "loss_sign")
+@BANK.sick("loss", "loss_sign")
 def dice_goes_down(seed, has):
     """The Dice coefficient is returned as a loss, without `1 -`."""
     model = UNet()
@@ -171,7 +170,7 @@ def dice_goes_down(seed, has):
     return run.after(40, "loss")
 
 
-@sick("loss", "broadcasting")
+@BANK.sick("loss", "broadcasting")
 def column_against_row(seed, has):
     (inputs, targets), test = tasks.friedman()
     targets = targets[:, 0] if "broadcasting" in has else targets
@@ -204,7 +203,7 @@ def with_penalty(criterion, strength: float):
     return loss
 
 
-@sick("loss", "penalty_in_loss", lies=True)
+@BANK.sick("loss", "penalty_in_loss", lies=True)
 def plateau_of_weights(seed, has):
     """At 95 % right the printed loss does not fall below 1: it is the penalty's."""
     model = conv_net(width=16, norm="batch")
@@ -216,7 +215,7 @@ def plateau_of_weights(seed, has):
     return printing(run, honest_goal=0.9).after(300, "loss")
 
 
-@sick("loss", "penalty_in_loss", lies=True)
+@BANK.sick("loss", "penalty_in_loss", lies=True)
 def penalty_on_prices(seed, has):
     model = mlp(4, 64, 64, 1)
     task, optimizer = tasks.houses(), Adam(model.parameters(), 3e-3)

@@ -8,13 +8,12 @@ import torch.nn.functional as F
 from torch import nn
 from torch.optim import SGD, Adam
 
-from . import tasks
+from ..runs import accuracy, batched, examiner, explained, overlap, stepping, supervised_run
+from . import BANK, tasks
 from .nets import Recurrent, Transformer, UNet, conv_net, deep_conv, mlp
-from .registry import sick
-from .runs import accuracy, batched, examiner, explained, overlap, stepping, supervised_run
 
 
-@sick("optimiser", "rate_too_high")
+@BANK.sick("optimiser", "rate_too_high")
 def adam_by_tenths(seed, has):
     """A rate that suited SGD."""
     model = conv_net()
@@ -25,7 +24,7 @@ def adam_by_tenths(seed, has):
     return run.after(60, "loss")
 
 
-@sick("optimiser", "rate_too_low")
+@BANK.sick("optimiser", "rate_too_low")
 def tiny_steps(seed, has):
     model = mlp(30, 32, 2)
     (rows, labels), test = tasks.table("breast_cancer")
@@ -43,7 +42,7 @@ def tiny_steps(seed, has):
     return run.after(80, "loss")
 
 
-@sick("loop", "schedule_to_zero", also=("rate_too_low",))
+@BANK.sick("loop", "schedule_to_zero", also=("rate_too_low",))
 def decays_by_the_batch(seed, has):
     """A decay of 0.8 for every epoch, called after every batch."""
     model = conv_net(width=8)
@@ -62,7 +61,7 @@ def decays_by_the_batch(seed, has):
     return run.after(80, "loss")
 
 
-@sick("optimiser", "adam_epsilon", also=("rate_too_low",))
+@BANK.sick("optimiser", "adam_epsilon", also=("rate_too_low",))
 def epsilon_of_one(seed, has):
     """Recommended for another net."""
     model = conv_net()
@@ -80,7 +79,7 @@ def epsilon_of_one(seed, has):
     return run.after(100, "loss")
 
 
-@sick("optimiser", "weight_decay")
+@BANK.sick("optimiser", "weight_decay")
 def decay_of_one(seed, has):
     model = deep_conv(10, 8, 2, skips=True, norm=None)
     optimizer = SGD(
@@ -92,7 +91,7 @@ def decay_of_one(seed, has):
     return run.after(100, "loss")
 
 
-@sick("loop", "clipping_too_tight", also=("rate_too_low",))
+@BANK.sick("loop", "clipping_too_tight", also=("rate_too_low",))
 def clipped_to_a_thousandth(seed, has):
     model = UNet()
     clip = 1e-3 if "clipping_too_tight" in has else 5.0
@@ -110,7 +109,7 @@ def clipped_to_a_thousandth(seed, has):
     return run.after(50, "loss")
 
 
-@sick("optimiser", "wrong_parameters")
+@BANK.sick("optimiser", "wrong_parameters")
 def model_made_twice(seed, has):
     """The model was made anew after its optimiser, to change a size."""
     first = Recurrent(1, 16, 1)
@@ -128,7 +127,7 @@ def model_made_twice(seed, has):
     return run.after(30, "loss")
 
 
-@sick("loop", "missing_zero_grad")
+@BANK.sick("loop", "missing_zero_grad")
 def sums_of_all_gradients(seed, has):
     model = conv_net(width=8)
     run = supervised_run(
@@ -154,7 +153,7 @@ def at_validation(run, test, number, honest_goal):
     return replace(run, shown=abs(run.score()))
 
 
-@sick("evaluation", "evaluated_in_train_mode", lies=True)
+@BANK.sick("evaluation", "evaluated_in_train_mode", lies=True)
 def dropout_at_validation(seed, has):
     """The accuracy on the screen is that of nets with 70 % of their units off."""
     task = tasks.digits(seed)
@@ -165,7 +164,7 @@ def dropout_at_validation(seed, has):
     return at_validation(run.handed(500), task[1], printed, honest_goal=0.9)
 
 
-@sick("evaluation", "evaluated_in_train_mode", lies=True)
+@BANK.sick("evaluation", "evaluated_in_train_mode", lies=True)
 def transformer_still_dropping(seed, has):
     """The loss on the screen is that in train mode."""
     task = tasks.topics()

@@ -7,10 +7,9 @@ import torch.nn.functional as F
 from torch import nn
 from torch.optim import SGD, Adam
 
-from . import tasks
+from ..runs import accuracy, explained, overlap, supervised_run, yes_or_no
+from . import BANK, tasks
 from .nets import Recurrent, UNet, conv_net, mlp
-from .registry import sick
-from .runs import accuracy, explained, overlap, supervised_run, yes_or_no
 
 
 def rolled(task: tasks.Task, by: int) -> tasks.Task:
@@ -19,7 +18,7 @@ def rolled(task: tasks.Task, by: int) -> tasks.Task:
     return (inputs, labels.roll(by, 0), *rest), test
 
 
-@sick("inputs", "unscaled_inputs")
+@BANK.sick("inputs", "unscaled_inputs")
 def raw_wine(seed, has):
     task = tasks.table("wine", raw="unscaled_inputs" in has)
     model = mlp(13, 32, 3)
@@ -30,7 +29,7 @@ def raw_wine(seed, has):
     return run.after(40, "loss")
 
 
-@sick("inputs", "unscaled_inputs")
+@BANK.sick("inputs", "unscaled_inputs")
 def raw_house_columns(seed, has):
     task = tasks.houses(raw_inputs="unscaled_inputs" in has)
     model = mlp(4, 32, 32, 1, act=nn.Tanh)
@@ -47,7 +46,7 @@ def raw_house_columns(seed, has):
     return run.after(100, "loss")
 
 
-@sick("labels", "unscaled_targets", also=("rate_too_low",))
+@BANK.sick("labels", "unscaled_targets", also=("rate_too_low",))
 def prices_in_dollars(seed, has):
     """The optimiser is to walk to a quarter of a million in steps of a thousandth."""
     task = tasks.houses(raw_targets="unscaled_targets" in has)
@@ -57,7 +56,7 @@ def prices_in_dollars(seed, has):
     return run.after(120, "loss")
 
 
-@sick("inputs", "not_finite_inputs")
+@BANK.sick("inputs", "not_finite_inputs")
 def divided_by_constant_pixels(seed, has):
     """Corner pixels never carry ink: their deviation is 0."""
     (train, labels), (test, test_labels) = tasks.digits(seed)
@@ -71,7 +70,7 @@ def divided_by_constant_pixels(seed, has):
     return run.after(0 if seed % 2 else 20, "loss" if seed % 2 == 0 else None)
 
 
-@sick("inputs", "inputs_destroyed")
+@BANK.sick("inputs", "inputs_destroyed")
 def cast_to_bytes(seed, has):
     """Ink is already 0 to 1 when it is cast to whole numbers: only full black is left."""
     (train, labels), (test, test_labels) = tasks.digits(seed)
@@ -84,7 +83,7 @@ def cast_to_bytes(seed, has):
     return run.after(60, "score")
 
 
-@sick("labels", "labels_misaligned", also=("label_prior",))
+@BANK.sick("labels", "labels_misaligned", also=("label_prior",))
 def images_shuffled_alone(seed, has):
     (train, labels), test = tasks.digits(seed)
     if "labels_misaligned" in has:
@@ -97,7 +96,7 @@ def images_shuffled_alone(seed, has):
     return run.after(80, "loss")
 
 
-@sick("labels", "labels_misaligned", also=("label_prior",))
+@BANK.sick("labels", "labels_misaligned", also=("label_prior",))
 def masks_of_other_images(seed, has):
     """Two folders are listed in different orders."""
     task = tasks.discs()
@@ -117,7 +116,7 @@ def masks_of_other_images(seed, has):
     return run.after(40, "loss")
 
 
-@sick("data", "imbalance", also=("label_prior", "rate_too_low"))
+@BANK.sick("data", "imbalance", also=("label_prior", "rate_too_low"))
 def few_pixels_of_discs(seed, has):
     """A disc is 1 pixel in 80: a small loss, and an empty mask."""
     task = tasks.discs(radius=1.0, noise=0.5)
@@ -135,7 +134,7 @@ def few_pixels_of_discs(seed, has):
     return run.after(60, "loss")
 
 
-@sick("data", "imbalance", also=("label_prior",))
+@BANK.sick("data", "imbalance", also=("label_prior",))
 def few_frauds(seed, has):
     """Accuracy on the screen: the share of the honest."""
     (rows, frauds), test = tasks.rare()
@@ -155,7 +154,7 @@ def few_frauds(seed, has):
     return replace(run, shown=correct)
 
 
-@sick("loop", "too_few_steps")
+@BANK.sick("loop", "too_few_steps")
 def one_epoch_of_texts(seed, has):
     """Stopped after an epoch of twelve steps."""
     task = tasks.topics()
@@ -168,7 +167,7 @@ def one_epoch_of_texts(seed, has):
     return run.after(steps, "loss")
 
 
-@sick("loop", "too_few_steps")
+@BANK.sick("loop", "too_few_steps")
 def stopped_by_impatience(seed, has):
     """Early stopping without patience: the second validation was no better than the first."""
     task = tasks.digits(seed)

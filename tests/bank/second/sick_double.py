@@ -6,13 +6,12 @@ import torch.nn.functional as F
 from torch import nn
 from torch.optim import SGD, Adam, AdamW
 
-from . import tasks
+from ..runs import accuracy, explained, stepping, supervised_run
+from . import BANK, tasks
 from .nets import Recurrent, Transformer, deep_conv, mlp
-from .registry import sick
-from .runs import accuracy, explained, stepping, supervised_run
 
 
-@sick("model", "too_small", "rate_too_low")
+@BANK.sick("model", "too_small", "rate_too_low")
 def one_cell_in_slow_motion(seed, has):
     model = Recurrent(2, 1 if "too_small" in has else 24, 3, nn.LSTM)
     optimizer = Adam(model.parameters(), 1e-5 if "rate_too_low" in has else 1e-2)
@@ -21,7 +20,7 @@ def one_cell_in_slow_motion(seed, has):
     return run.after(80, "loss")
 
 
-@sick("model", "dropout_too_strong", "weight_decay")
+@BANK.sick("model", "dropout_too_strong", "weight_decay")
 def held_down_twice(seed, has):
     """Both against overfitting, of which there was a little."""
     model = Transformer(40, 4, drop=0.9 if "dropout_too_strong" in has else 0.1)
@@ -42,7 +41,7 @@ def held_down_twice(seed, has):
     return run.after(60, "loss")
 
 
-@sick("outputs", "double_softmax", "rate_too_low")
+@BANK.sick("outputs", "double_softmax", "rate_too_low")
 def slow_and_softmax_twice(seed, has):
     model = mlp(64, 48, 48, 10)
     if "double_softmax" in has:
@@ -61,7 +60,7 @@ def slow_and_softmax_twice(seed, has):
     return run.after(100, "loss")
 
 
-@sick("loss", "wrong_loss", "no_activation")
+@BANK.sick("loss", "wrong_loss", "no_activation")
 def unbounded_score_of_rings(seed, has):
     """`nll_loss` of raw scores, and layers without nonlinearity."""
     act = None if "no_activation" in has else nn.ReLU
@@ -72,7 +71,7 @@ def unbounded_score_of_rings(seed, has):
     return run.after(80, "score")
 
 
-@sick("loop", "missing_zero_grad", "rate_too_high")
+@BANK.sick("loop", "missing_zero_grad", "rate_too_high")
 def swinging_ever_wider(seed, has):
     model = Recurrent(1, 16, 1)
     optimizer = SGD(model.parameters(), 3.0 if "rate_too_high" in has else 0.05, momentum=0.9)
@@ -85,7 +84,7 @@ def swinging_ever_wider(seed, has):
     return run.after(60, "loss")
 
 
-@sick("model", "dead_start", "double_softmax")
+@BANK.sick("model", "dead_start", "double_softmax")
 def zeros_and_softmax_twice(seed, has):
     model = mlp(13, 24, 24, 24, 24, 3)
     if "dead_start" in has:
@@ -100,7 +99,7 @@ def zeros_and_softmax_twice(seed, has):
     return run.after(0)
 
 
-@sick("optimiser", "adam_epsilon", "too_few_steps")
+@BANK.sick("optimiser", "adam_epsilon", "too_few_steps")
 def large_epsilon_and_an_early_end(seed, has):
     model = Transformer(20, 3, width=24, each=True)
     optimizer = AdamW(model.parameters(), 1e-2, eps=0.3 if "adam_epsilon" in has else 1e-8)
@@ -110,7 +109,7 @@ def large_epsilon_and_an_early_end(seed, has):
     return run.after(24 if "too_few_steps" in has else 400, "loss")
 
 
-@sick("model", "too_small", "too_few_steps")
+@BANK.sick("model", "too_small", "too_few_steps")
 def two_units_one_epoch(seed, has):
     model = mlp(64, 2 if "too_small" in has else 48, 10)
     optimizer = Adam(model.parameters(), 2e-3)
@@ -120,7 +119,7 @@ def two_units_one_epoch(seed, has):
     return run.after(37 if "too_few_steps" in has else 600, "score")
 
 
-@sick("loop", "schedule_to_zero", "dropout_too_strong", also=("rate_too_low",))
+@BANK.sick("loop", "schedule_to_zero", "dropout_too_strong", also=("rate_too_low",))
 def annealed_in_one_epoch(seed, has):
     """The schedule's length was given in epochs, and counts steps."""
     model = Transformer(20, 3, width=24, each=True)
@@ -138,7 +137,7 @@ def annealed_in_one_epoch(seed, has):
     return run.after(50, "loss")
 
 
-@sick("loss", "loss_sign", "too_small")
+@BANK.sick("loss", "loss_sign", "too_small")
 def likelihood_goes_down(seed, has):
     """The log-likelihood itself is minimised, by a net of a single cell."""
     model = Recurrent(2, 1 if "too_small" in has else 24, 3)
@@ -152,7 +151,7 @@ def likelihood_goes_down(seed, has):
     return run.after(20, "loss")
 
 
-@sick("model", "batchnorm_tiny_batch", "rate_too_high")
+@BANK.sick("model", "batchnorm_tiny_batch", "rate_too_high")
 def pairs_in_great_strides(seed, has):
     size = 2 if "batchnorm_tiny_batch" in has else 32
     model = deep_conv(10, 8, 2, skips=True, norm="batch")
@@ -166,7 +165,7 @@ def pairs_in_great_strides(seed, has):
     return run.after(60, "score")
 
 
-@sick("model", "degradation", "rate_too_high")
+@BANK.sick("model", "degradation", "rate_too_high")
 def deep_and_fast(seed, has):
     model = deep_conv(10, 8, 10, skips="degradation" not in has)
     optimizer = Adam(model.parameters(), 0.3 if "rate_too_high" in has else 2e-3)

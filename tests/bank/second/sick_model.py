@@ -4,13 +4,12 @@ import torch.nn.functional as F
 from torch import nn
 from torch.optim import SGD, Adam
 
-from . import tasks
+from ..runs import accuracy, explained, supervised_run, yes_or_no
+from . import BANK, tasks
 from .nets import Recurrent, Transformer, conv_net, deep_mlp, mlp
-from .registry import sick
-from .runs import accuracy, explained, supervised_run, yes_or_no
 
 
-@sick("model", "degradation")
+@BANK.sick("model", "degradation")
 def forty_plain_layers(seed, has):
     model = deep_mlp(64, 24, 40, 10, skips="degradation" not in has)
     optimizer = SGD(model.parameters(), 0.02, momentum=0.9)
@@ -20,7 +19,7 @@ def forty_plain_layers(seed, has):
     return run.after(60, "loss")
 
 
-@sick("model", "degradation")
+@BANK.sick("model", "degradation")
 def deep_for_ten_columns(seed, has):
     """Fifty plain layers, because more layers see more."""
     model = deep_mlp(10, 24, 50, 1, skips="degradation" not in has)
@@ -31,7 +30,7 @@ def deep_for_ten_columns(seed, has):
     return run.after(0)
 
 
-@sick("model", "too_small")
+@BANK.sick("model", "too_small")
 def neck_of_one_channel(seed, has):
     """Ten digits through a single number."""
     model = conv_net(16)
@@ -49,7 +48,7 @@ def neck_of_one_channel(seed, has):
     return run.after(150, "score")
 
 
-@sick("model", "too_small")
+@BANK.sick("model", "too_small")
 def one_unit_for_five_columns(seed, has):
     width = 1 if "too_small" in has else 32
     model = mlp(10, width, width, 1, act=nn.Tanh)
@@ -60,7 +59,7 @@ def one_unit_for_five_columns(seed, has):
     return run.after(200, "loss")
 
 
-@sick("model", "dropout_too_strong")
+@BANK.sick("model", "dropout_too_strong")
 def dropout_before_a_number(seed, has):
     """Nine units of ten are dropped in front of a regression's output."""
     model = mlp(4, 16, 16, 1, drop=0.9 if "dropout_too_strong" in has else 0.0)
@@ -74,7 +73,7 @@ def dropout_before_a_number(seed, has):
     return run.after(120, "loss")
 
 
-@sick("model", "dropout_too_strong")
+@BANK.sick("model", "dropout_too_strong")
 def keep_taken_for_drop(seed, has):
     """0.95 was meant as the share to keep."""
     model = mlp(64, 64, 64, 10, drop=0.95 if "dropout_too_strong" in has else 0.05)
@@ -85,7 +84,7 @@ def keep_taken_for_drop(seed, has):
     return run.after(100, "loss")
 
 
-@sick("model", "mixed_examples")
+@BANK.sick("model", "mixed_examples")
 def attention_across_the_batch(seed, has):
     """The encoder's own default takes times first: words look at other texts, not at their own."""
     model = Transformer(20, 3, width=24, each=True, batch_first="mixed_examples" not in has)
@@ -114,7 +113,7 @@ class Viewed(nn.Module):
         return self.head(self.body(x)[1][-1])
 
 
-@sick("model", "mixed_examples")
+@BANK.sick("model", "mixed_examples")
 def view_for_transpose(seed, has):
     model = Viewed("mixed_examples" in has)
     run = supervised_run(
@@ -144,7 +143,7 @@ class Slices(nn.Module):
         return self.head(out.view(examples, depth, 16).mean(1))
 
 
-@sick("model", "mixed_examples")
+@BANK.sick("model", "mixed_examples")
 def slices_of_other_volumes(seed, has):
     model = Slices("mixed_examples" in has)
     optimizer = Adam(model.parameters(), 5e-3)
@@ -154,7 +153,7 @@ def slices_of_other_volumes(seed, has):
     return run.after(40, "loss")
 
 
-@sick("model", "no_activation")
+@BANK.sick("model", "no_activation")
 def linear_in_disguise(seed, has):
     model = mlp(2, 32, 32, 2, act=None if "no_activation" in has else nn.ReLU)
     optimizer = Adam(model.parameters(), 1e-2)
@@ -164,7 +163,7 @@ def linear_in_disguise(seed, has):
     return run.after(100, "score")
 
 
-@sick("model", "dead_start")
+@BANK.sick("model", "dead_start")
 def small_normal_start(seed, has):
     """Ten layers of tanh from N(0, 0.01): nothing arrives, forward or backward."""
     model = mlp(64, *[32] * 8, 10, act=nn.Tanh)
@@ -181,7 +180,7 @@ def small_normal_start(seed, has):
     return run.after(0 if seed % 2 else 50, None if seed % 2 else "loss")
 
 
-@sick("model", "batchnorm_tiny_batch")
+@BANK.sick("model", "batchnorm_tiny_batch")
 def two_rows_at_a_time(seed, has):
     """Each row is normalised by itself and one other."""
     size = 2 if "batchnorm_tiny_batch" in has else 32
@@ -196,7 +195,7 @@ def two_rows_at_a_time(seed, has):
     return run.after(40, "loss")
 
 
-@sick("model", "batchnorm_tiny_batch")
+@BANK.sick("model", "batchnorm_tiny_batch")
 def twelve_labels_two_rows(seed, has):
     """The rows are large, so there are two in a batch."""
     size = 2 if "batchnorm_tiny_batch" in has else 32
@@ -223,7 +222,7 @@ class Cut(nn.Module):
         return self.head(out.detach() if self.cut else out)
 
 
-@sick("model", "detached")
+@BANK.sick("model", "detached")
 def features_kept_as_data(seed, has):
     """Saved through `.data`, as in old code: the recurrent part never learns."""
     model = Cut(Recurrent(1, 16, 4), nn.Linear(4, 1), "detached" in has)

@@ -6,10 +6,9 @@ import torch.nn.functional as F
 from torch import nn
 from torch.optim import Adam
 
-from . import tasks
+from ..runs import Run, batched, examiner, explained, unpacked
+from . import BANK, tasks
 from .nets import conv_net, mlp
-from .registry import healthy
-from .runs import Run, batched, examiner, explained, unpacked
 from .settings import SETTINGS, usual
 from .sick_outputs import with_penalty
 
@@ -46,7 +45,7 @@ def well_ordered(test):
     return examiner(number)
 
 
-@healthy(
+@BANK.healthy(
     {"conv": False, "three": False, "before": 0},
     {"conv": True, "three": False, "before": 200, "shown": "loss"},
     {"conv": False, "three": True, "before": 390, "shown": "loss"},
@@ -86,7 +85,7 @@ def of_both(model, batch, share):
     return F.cross_entropy(out["kind"], kind) + share * F.mse_loss(out["amount"], amount)
 
 
-@healthy(
+@BANK.healthy(
     {"conv": False, "share": 1.0, "before": 0},
     {"conv": True, "share": 0.3, "before": 250, "shown": "loss"},
     {"conv": False, "share": 0.1, "before": 480, "shown": "score"},
@@ -104,7 +103,7 @@ def two_tasks(seed, conv, share, before, shown=None, keys=()):
     return run.handed(before, shown)
 
 
-@healthy(
+@BANK.healthy(
     {"name": "digits_mlp", "width": 48, "strength": 1e-4, "before": 0},
     {"name": "digits_conv", "width": 12, "strength": 3e-4, "before": 250, "shown": "loss"},
     {"name": "friedman", "width": 32, "strength": 2e-4, "before": 480, "shown": "loss"},
@@ -133,7 +132,7 @@ class MeanOnly(nn.Module):
         return self.model(x)[:, :1]
 
 
-@healthy(
+@BANK.healthy(
     {"name": "houses", "width": 32, "before": 0},
     {"name": "friedman", "width": 48, "before": 200, "shown": "loss"},
     {"name": "houses", "width": 48, "before": 390, "shown": "loss"},
@@ -156,7 +155,7 @@ def summed(criterion):
     return lambda out, target: criterion(out, target, reduction="sum")
 
 
-@healthy(
+@BANK.healthy(
     {"name": "digits_mlp", "width": 48, "rate": 3e-3, "before": 0},
     {"name": "digits_conv", "width": 12, "rate": 3e-3, "before": 250, "shown": "loss"},
     {"name": "friedman", "width": 32, "rate": 4e-3, "before": 480, "shown": "loss"},
@@ -169,7 +168,7 @@ def sums_over_the_batch(seed, name, width, rate, before, shown=None):
     return usual(seed, name, width, optimizer, criterion=criterion).handed(before, shown)
 
 
-@healthy(
+@BANK.healthy(
     {"name": "digits_mlp", "before": 0},
     {"name": "digits_conv", "before": 200, "shown": "loss"},
     {"name": "cancer", "before": 240, "shown": "score"},

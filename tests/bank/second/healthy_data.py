@@ -7,14 +7,13 @@ import torch.nn.functional as F
 from torch import nn
 from torch.optim import SGD, Adam
 
-from . import tasks
+from ..runs import accuracy, explained, overlap, supervised_run, yes_or_no
+from . import BANK, tasks
 from .nets import Transformer, UNet, mlp
-from .registry import healthy
-from .runs import accuracy, explained, overlap, supervised_run, yes_or_no
 from .settings import SETTINGS, usual
 
 
-@healthy(
+@BANK.healthy(
     {"name": "digits_mlp", "width": 48, "noise": 0.1, "before": 0},
     {"name": "digits_conv", "width": 12, "noise": 0.2, "before": 250, "shown": "loss"},
     {"name": "waves", "width": 16, "noise": 0.15, "before": 280, "shown": "score"},
@@ -29,7 +28,7 @@ def noisy_labels(seed, name, width, noise, before, shown=None):
     return usual(seed, name, width, partial(Adam, lr=5e-3), task=task).handed(before, shown)
 
 
-@healthy(
+@BANK.healthy(
     {"name": "digits_mlp", "width": 48, "smoothing": 0.1, "before": 0},
     {"name": "digits_conv", "width": 12, "smoothing": 0.2, "before": 250, "shown": "loss"},
     {"name": "topics", "width": 16, "smoothing": 0.1, "before": 340, "shown": "loss"},
@@ -54,7 +53,7 @@ def dice(out, mask):
     return 1 - (2 * (p * mask).sum() + 1) / (p.sum() + mask.sum() + 1)
 
 
-@healthy(
+@BANK.healthy(
     {"criterion": "weight", "before": 0},
     {"criterion": "focal", "before": 150, "shown": "loss"},
     {"criterion": "dice", "before": 100, "shown": "loss"},
@@ -72,7 +71,7 @@ def imbalance_with_a_fit_loss(seed, criterion, before, shown=None):
     return run.handed(before, shown)
 
 
-@healthy(
+@BANK.healthy(
     {"width": 24, "layers": 1, "before": 0},
     {"width": 32, "layers": 1, "before": 200, "shown": "loss"},
     {"width": 24, "layers": 1, "before": 380, "shown": "score", "keys": ("ids", "labels")},
@@ -92,7 +91,7 @@ def padding_and_ignored_labels(seed, width, layers, before, shown=None, keys=())
     return run.handed(before, shown)
 
 
-@healthy(
+@BANK.healthy(
     {"name": "friedman", "criterion": F.mse_loss, "before": 0},
     {"name": "houses", "criterion": F.smooth_l1_loss, "before": 150, "shown": "loss"},
     {"name": "friedman", "criterion": F.l1_loss, "before": 480, "shown": "score"},
@@ -104,7 +103,7 @@ def regression(seed, name, criterion, before, shown=None):
     return usual(seed, name, 32, optimizer, criterion=criterion).handed(before, shown)
 
 
-@healthy(
+@BANK.healthy(
     {"labels": 12, "share": 0.25, "before": 0},
     {"labels": 6, "share": 0.4, "before": 150, "shown": "loss"},
     {"labels": 16, "share": 0.2, "before": 290, "shown": "score"},
@@ -124,7 +123,7 @@ def several_labels(seed, labels, share, before, shown=None, third=False):
     return run.handed(before, shown)
 
 
-@healthy(
+@BANK.healthy(
     {"conv": False, "width": 24, "before": 0},
     {"conv": True, "width": 8, "before": 200, "shown": "loss"},
     {"conv": False, "width": 32, "before": 480, "shown": "score", "noise": 0.2},
@@ -146,7 +145,7 @@ def autoencoder(seed, conv, width, before, shown=None, noise=0.0):
     return run.handed(before, shown)
 
 
-@healthy(
+@BANK.healthy(
     {"name": "digits_mlp", "width": 64, "before": 0},
     {"name": "digits_mlp", "width": 48, "before": 100, "shown": "loss"},
     {"name": "digits_conv", "width": 12, "before": 300, "shown": "loss"},

@@ -6,9 +6,9 @@ from typing import NamedTuple
 import torch.nn.functional as F
 from torch import nn
 
+from ..runs import Run, accuracy, explained, overlap, supervised_run, yes_or_no
 from . import tasks
 from .nets import Recurrent, Transformer, UNet, conv_net, mlp
-from .runs import Run, accuracy, explained, overlap, supervised_run, yes_or_no
 
 
 class Setting(NamedTuple):

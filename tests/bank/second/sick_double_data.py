@@ -7,15 +7,14 @@ import torch.nn.functional as F
 from torch import nn
 from torch.optim import SGD, Adam, RMSprop
 
-from . import tasks
+from ..runs import accuracy, explained, stepping, supervised_run, yes_or_no
+from . import BANK, tasks
 from .nets import Recurrent, conv_net, mlp
-from .registry import sick
-from .runs import accuracy, explained, stepping, supervised_run, yes_or_no
 from .sick_data import rolled
 from .sick_model import Cut
 
 
-@sick("model", "no_activation", "unscaled_inputs")
+@BANK.sick("model", "no_activation", "unscaled_inputs")
 def coordinates_in_millimetres(seed, has):
     (inputs, labels), (test, test_labels) = tasks.rings()
     if "unscaled_inputs" in has:
@@ -27,7 +26,7 @@ def coordinates_in_millimetres(seed, has):
     return run.after(60, "loss")
 
 
-@sick("inputs", "unscaled_inputs", "unscaled_targets")
+@BANK.sick("inputs", "unscaled_inputs", "unscaled_targets")
 def table_as_it_was_read(seed, has):
     task = tasks.houses("unscaled_inputs" in has, "unscaled_targets" in has)
     model = mlp(4, 32, 32, 1, act=nn.Tanh)
@@ -36,7 +35,7 @@ def table_as_it_was_read(seed, has):
     return run.after(60, "loss")
 
 
-@sick("labels", "labels_misaligned", "unscaled_inputs")
+@BANK.sick("labels", "labels_misaligned", "unscaled_inputs")
 def sensor_against_another_log(seed, has):
     task = tasks.waves(raw="unscaled_inputs" in has)
     task = rolled(task, 1) if "labels_misaligned" in has else task
@@ -51,7 +50,7 @@ def sensor_against_another_log(seed, has):
     return run.after(50, "loss")
 
 
-@sick("inputs", "not_finite_inputs", "labels_misaligned")
+@BANK.sick("inputs", "not_finite_inputs", "labels_misaligned")
 def missing_values_and_a_lost_row(seed, has):
     """Rows with gaps were dropped from the labels, but not from the table; some gaps are left."""
     (rows, labels), test = tasks.table("breast_cancer", column=True)
@@ -70,7 +69,7 @@ def missing_values_and_a_lost_row(seed, has):
     return run.after(0)
 
 
-@sick("loop", "clipping_too_tight", "unscaled_targets", also=("rate_too_low",))
+@BANK.sick("loop", "clipping_too_tight", "unscaled_targets", also=("rate_too_low",))
 def clipped_because_it_exploded(seed, has):
     """Targets in thousands explode; the clip that stops this stops the learning."""
     (inputs, targets), (test, test_targets) = tasks.ahead()
@@ -86,7 +85,7 @@ def clipped_because_it_exploded(seed, has):
     return run.after(80, "loss")
 
 
-@sick("optimiser", "wrong_parameters", "unscaled_inputs")
+@BANK.sick("optimiser", "wrong_parameters", "unscaled_inputs")
 def frozen_and_raw(seed, has):
     """Weights frozen as if pretrained; images as bytes."""
     task = tasks.digits(seed, raw="unscaled_inputs" in has)
@@ -107,7 +106,7 @@ def frozen_and_raw(seed, has):
     return run.after(60, "loss")
 
 
-@sick("data", "imbalance", "rate_too_low", also=("label_prior",))
+@BANK.sick("data", "imbalance", "rate_too_low", also=("label_prior",))
 def rare_patterns_slowly(seed, has):
     task = tasks.labelled_sums(share=0.03)
     model = mlp(40, 32, 12)
@@ -121,7 +120,7 @@ def rare_patterns_slowly(seed, has):
     return run.after(80, "loss")
 
 
-@sick("loss", "broadcasting", "unscaled_targets")
+@BANK.sick("loss", "broadcasting", "unscaled_targets")
 def dollars_against_a_row(seed, has):
     (inputs, targets), test = tasks.houses(raw_targets="unscaled_targets" in has)
     targets = targets[:, 0] if "broadcasting" in has else targets
@@ -135,7 +134,7 @@ def dollars_against_a_row(seed, has):
     return run.after(60, "loss")
 
 
-@sick("inputs", "inputs_destroyed", "too_few_steps")
+@BANK.sick("inputs", "inputs_destroyed", "too_few_steps")
 def signals_as_whole_numbers(seed, has):
     (inputs, labels), (test, test_labels) = tasks.waves()
     if "inputs_destroyed" in has:
@@ -147,7 +146,7 @@ def signals_as_whole_numbers(seed, has):
     return run.after(18 if "too_few_steps" in has else 300, "score")
 
 
-@sick("model", "detached", "labels_misaligned")
+@BANK.sick("model", "detached", "labels_misaligned")
 def encoder_without_gradient(seed, has):
     """The encoder's call was copied from the evaluation; labels of another order."""
     features = nn.Sequential(*list(conv_net(width=10))[:-1])
@@ -159,7 +158,7 @@ def encoder_without_gradient(seed, has):
     return run.after(80, "loss")
 
 
-@sick("outputs", "relu_on_output", "unscaled_inputs")
+@BANK.sick("outputs", "relu_on_output", "unscaled_inputs")
 def bytes_through_relu(seed, has):
     """The loop that adds a ReLU after every layer does not spare the last."""
     task = tasks.digits(seed, raw="unscaled_inputs" in has)

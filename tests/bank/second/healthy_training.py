@@ -9,14 +9,13 @@ import torch.nn.functional as F
 from torch import nn
 from torch.optim import SGD, Adam, AdamW, RMSprop
 
-from . import tasks
+from ..runs import accuracy, stepping, supervised_run, unpacked
+from . import BANK, tasks
 from .nets import conv_net, mlp
-from .registry import healthy
-from .runs import accuracy, stepping, supervised_run, unpacked
 from .settings import SETTINGS, usual
 
 
-@healthy(
+@BANK.healthy(
     {"name": "digits_mlp", "width": 48, "rate": 0.05, "before": 0},
     {"name": "digits_conv", "width": 12, "rate": 0.05, "before": 200, "shown": "loss"},
     {"name": "friedman", "width": 32, "rate": 0.02, "before": 450, "shown": "loss"},
@@ -27,7 +26,7 @@ def momentum(seed, name, width, rate, before, shown=None, nesterov=False):
     return usual(seed, name, width, optimizer).handed(before, shown)
 
 
-@healthy(
+@BANK.healthy(
     {"name": "digits_mlp", "width": 32, "rate": 2e-3, "before": 100, "shown": "score"},
     {"name": "ahead", "width": 16, "rate": 3e-3, "before": 0},
     {"name": "cancer", "width": 24, "rate": 1e-3, "before": 230, "shown": "loss"},
@@ -37,7 +36,7 @@ def rmsprop(seed, name, width, rate, before, shown=None):
     return usual(seed, name, width, partial(RMSprop, lr=rate)).handed(before, shown)
 
 
-@healthy(
+@BANK.healthy(
     {"name": "topics", "width": 16, "decay": 0.05, "before": 0},
     {"name": "digits_conv", "width": 16, "decay": 0.1, "before": 150, "shown": "loss"},
     {"name": "waves", "width": 24, "decay": 0.01, "before": 280, "shown": "score"},
@@ -52,7 +51,7 @@ def warming(done: int, top: float, length: int) -> float:
     return top * min(1.0, (done + 1) / length)
 
 
-@healthy(
+@BANK.healthy(
     {"name": "digits_mlp", "width": 48, "top": 5e-3, "length": 100, "before": 0},
     {"name": "topics", "width": 16, "top": 5e-3, "length": 150, "before": 3, "shown": "loss"},
     {"name": "discs", "width": 8, "top": 5e-3, "length": 60, "before": 5, "shown": "loss"},
@@ -68,7 +67,7 @@ def cosine(done: int, top: float, length: int) -> float:
     return top * 0.5 * (1 + math.cos(math.pi * min(1.0, done / length)))
 
 
-@healthy(
+@BANK.healthy(
     {"name": "digits_mlp", "width": 64, "left": 0, "shown": "loss"},
     {"name": "friedman", "width": 32, "left": 10, "shown": "loss"},
     {"name": "waves", "width": 24, "left": 5, "shown": "score"},
@@ -82,7 +81,7 @@ def cosine_at_its_end(seed, name, width, left, shown):
     return run.handed(run.steps - left, shown)
 
 
-@healthy(
+@BANK.healthy(
     {"name": "ahead", "width": 16, "clip": 0.3, "before": 0},
     {"name": "topics", "width": 16, "clip": 1.0, "before": 100, "shown": "loss"},
     {"name": "waves", "width": 24, "clip": 0.5, "before": 290, "shown": "score"},
@@ -110,7 +109,7 @@ def accumulating(loss, parts: int):
     return step
 
 
-@healthy(
+@BANK.healthy(
     {"name": "digits_mlp", "width": 48, "parts": 4, "before": 0},
     {"name": "digits_conv", "width": 12, "parts": 2, "before": 250, "shown": "loss"},
     {"name": "houses", "width": 32, "parts": 8, "before": 380, "shown": "loss"},
@@ -121,7 +120,7 @@ def accumulated_gradients(seed, name, width, parts, before, shown=None):
     return usual(seed, name, width, partial(Adam, lr=5e-3), step=step).handed(before, shown)
 
 
-@healthy(
+@BANK.healthy(
     {"name": "digits_mlp", "width": 32, "size": 4, "rate": 1e-3, "before": 0},
     {"name": "cancer", "width": 16, "size": 2, "rate": 1e-3, "before": 100, "shown": "loss"},
     {"name": "wine", "width": 16, "size": 1, "rate": 2e-3, "before": 190, "shown": "loss"},
@@ -146,7 +145,7 @@ def in_bfloat16(criterion):
     return loss
 
 
-@healthy(
+@BANK.healthy(
     {"name": "digits_mlp", "width": 48, "before": 0},
     {"name": "digits_conv", "width": 12, "before": 200, "shown": "loss"},
     {"name": "houses", "width": 32, "before": 390, "shown": "loss"},
@@ -157,7 +156,7 @@ def half_precision(seed, name, width, before, shown=None):
     return usual(seed, name, width, partial(Adam, lr=4e-3), loss=loss).handed(before, shown)
 
 
-@healthy(
+@BANK.healthy(
     {"width": 16, "labels": 2, "before": 0},
     {"width": 24, "labels": 5, "before": 100, "shown": "loss"},
     {"width": 16, "labels": 5, "before": 280, "shown": "score"},
@@ -200,7 +199,7 @@ def mixing(loss, strength: float):
     return step
 
 
-@healthy(
+@BANK.healthy(
     {"name": "digits_mlp", "width": 64, "strength": 0.4, "before": 0},
     {"name": "digits_conv", "width": 16, "strength": 0.2, "before": 250, "shown": "loss"},
     {"name": "wine", "width": 24, "strength": 0.4, "before": 60, "shown": "loss"},

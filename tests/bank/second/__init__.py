@@ -1,0 +1,5 @@
+"""The second bank: looked at once, and used up."""
+
+from ..registry import Bank
+
+BANK = Bank()
