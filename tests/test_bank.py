@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 from bank.causes import CAUSES, NAMES, PARTS, ROWS
-from bank.healthy import HEALTHY
-from bank.registry import weights
+from bank.registry import bank
 from bank.runs import Run
-from bank.sick import SICK
 
-VERIFIED = json.loads((Path(__file__).parent / "bank" / "verified.json").read_text())
+BANK = bank("third")
+SICK, HEALTHY = BANK.SICK, BANK.HEALTHY
+VERIFIED = json.loads((Path(__file__).parent / "bank" / "third" / "verified.json").read_text())
 SPREAD = 17  # every so many of the runs are built here; verify.py builds all
 NOT_FINITE = {  # loss not finite from the first batches on, or after the steps that were taken
     *("divided_by_constant_pixels", "missing_values_and_a_lost_row", "swinging_ever_wider"),
@@ -27,9 +27,9 @@ def test_there_are_enough_runs():
     assert not SICK.keys() & HEALTHY.keys()
 
 
-def test_a_third_of_the_sick_runs_have_two_faults():
+def test_three_in_ten_of_the_sick_runs_have_two_faults():
     two = [entry for entry in SICK.values() if len(entry.planted) == 2]
-    assert 3 * len(two) >= len(SICK) and len(two) >= 8
+    assert 10 * len(two) >= 3 * len(SICK) and len(two) >= 8
 
 
 def test_every_cause_is_met_in_two_settings():
@@ -46,7 +46,7 @@ def test_half_of_the_causes_are_foreign_to_the_course():
 
 
 def test_weights_count_the_groups_as_published():
-    given = weights()
+    given = BANK.weights()
     assert given.keys() == SICK.keys() and sum(given.values()) == pytest.approx(1)
     whole = {name: {NAMES[cause].row for cause in SICK[name].planted} for name in SICK}
     for row, share in ROWS.items():
@@ -88,6 +88,6 @@ def test_what_is_verified_follows_from_the_scores():
 
 def test_nobody_has_diagnosed_within_the_bank():
     """It was made before, and apart from, what it is to judge."""
-    for path in (Path(__file__).parent / "bank").glob("*.py"):
+    for path in (Path(__file__).parent / "bank").rglob("*.py"):
         if not path.stem.startswith("judge"):  # came after both, and builds nothing
             assert "checkup" not in path.read_text(), path.name

@@ -122,6 +122,7 @@ TESTS = {
     "unregistered layers": _gradients.unregistered,
     "shapes in the loss": _outputs.shapes,
     "answers that are squashed": _outputs.squashed,
+    "cosines of classes": _outputs.between_classes,
     "reach of the answers": _outputs.reach,
     "targets among the inputs": _data.copied,
     "numbers of classes": _outputs.class_numbers,

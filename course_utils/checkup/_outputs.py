@@ -161,6 +161,27 @@ def reach(exam) -> None:
         )
 
 
+def between_classes(exam) -> None:
+    """Whether classes pull the answers in opposite directions: the cosine of their mean gradients.
+
+    At the answers, where cross-entropy's gradient of an example is its probabilities less its
+    label's one (notebook 04): near -1 of two classes, or -1/(K - 1) of K, on a plateau.
+    """
+    task = exam.task
+    if task.call is None or task.call.name != "cross_entropy" or task.answers.dim() != 2:
+        return
+    if task.targets.is_floating_point() or int(task.targets.min()) < 0:
+        return
+    shares = task.answers.float().softmax(1)
+    pulls = shares - torch.nn.functional.one_hot(task.targets, shares.shape[1])
+    means = torch.stack([pulls[task.targets == one].mean(0) for one in task.targets.unique()])
+    means = torch.nn.functional.normalize(means, dim=1)
+    if len(means) > 1:
+        pairs = torch.triu_indices(len(means), len(means), 1)
+        cosines = (means @ means.T)[pairs[0], pairs[1]]
+        exam.measured["cosine_between_classes"] = float(cosines.mean())
+
+
 def shapes(exam) -> None:
     """(n, 1) against (n,): every answer is held against every target."""
     if exam.seen.loss is None:

@@ -72,7 +72,7 @@ def treatments(exam) -> None:
     exam.measured["treatments"] = {name: p.end for name, (_, p) in results.items()}
     exam.measured["left_untreated"] = base.end
     choose(exam, base, results, strict=by_heart and whole)
-    if not explained(exam) and not (by_heart and whole):
+    if not (by_heart and whole) and not exam.found(*HIDDEN):
         of_two(exam, listed, results)
     if not explained(exam) and not (by_heart or whole):
         remains(exam)
@@ -200,7 +200,7 @@ def choose(exam, base, results, strict: bool) -> None:
 
 
 def of_two(exam, listed: list[Treatment], results) -> None:
-    """Where no one change helps, two faults may hide each other: each with a quick Adam."""
+    """Where no one change helps, or only another rate, a fault may hide: each with a quick Adam."""
     if "the optimiser" not in results:
         return
     quick = results["the optimiser"][1]

@@ -176,6 +176,8 @@ def aside(exam) -> None:
         return
     learnt, kept = batches[0::2], batches[1::2][: _learners.FEW]
     twin = exam.run.twin(fresh=True)
+    if exam.input_oddity[1]:  # or what is learnt of raw inputs would not hold beyond them
+        _treatments.standardised(exam)(twin)
     take, seen, unseen, gained = plain_adam(twin, 3e-3), [], [], 0.0
     for step in range(_learners.ASIDE):
         twin.model.train()
