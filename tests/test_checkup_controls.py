@@ -228,3 +228,83 @@ def test_two_classes_pull_in_opposite_directions():
     model = mlp(12, 32, 2)
     report = examined(model, cross_entropy, clusters(classes=2), adam(model))
     assert report.measured["cosine_between_classes"] == pytest.approx(-1, abs=1e-3)
+
+
+def test_a_missing_number_is_found_in_a_late_batch_too():
+    batches = [(inputs.clone(), labels) for inputs, labels in clusters(count=1200)]
+    batches[70][0][3, 5] = float("nan")
+    model = mlp(12, 32, 4)
+    report = examined(model, cross_entropy, batches, adam(model))
+    assert causes(report) == ["inputs_not_finite"]
+    assert "batch 70" in report.findings[0].measured
+
+
+class Remembering(nn.Module):
+    """Keeps a result of its last pass, as variational autoencoders do."""
+
+    def __init__(self):
+        super().__init__()
+        self.layers = mlp(12, 32, 4)
+
+    def forward(self, inputs):
+        self.answers = self.layers(inputs)
+        return self.answers
+
+
+def test_a_model_may_keep_results_of_its_last_pass():
+    model, batches = Remembering(), clusters()
+    optimizer = adam(model)
+    trained(model, cross_entropy, batches, optimizer, 30)
+    before = model.answers
+    report = examined(model, cross_entropy, batches, optimizer)
+    assert not report.findings and model.answers is before
+
+
+class OwnLoss(nn.Module):
+    """Is given the labels, and returns its loss."""
+
+    def __init__(self):
+        super().__init__()
+        self.embed, self.head = nn.Embedding(9, 16), nn.Linear(16, 9)
+
+    def forward(self, words, labels):
+        return F.cross_entropy(self.head(self.embed(words)).flatten(0, 1), labels.flatten())
+
+
+@pytest.mark.parametrize("shifted", [True, False])
+def test_labels_given_to_a_model_are_no_inputs_words_as_labels_are(shifted):
+    chance = torch.Generator().manual_seed(6)
+    words = torch.randint(9, (256, 6), generator=chance)
+    labels = (words + 4) % 9 if shifted else words.clone()
+    model = OwnLoss()
+
+    def loss(model, batch):
+        return model(*batch)
+
+    report = examined(model, loss, batched(16, words, labels), adam(model))
+    assert causes(report)[:1] == ([] if shifted else ["labels_shifted"])
+
+
+def test_counts_that_were_standardised_are_no_counts():
+    chance = torch.Generator().manual_seed(7)
+    inputs = torch.randn(320, 12, generator=chance)
+    targets = inputs[:, 0] + 0.1 * torch.randn(320, generator=chance)
+    model = mlp(12, 32, 1)
+
+    def loss(model, batch):
+        return F.poisson_nll_loss(model(batch[0]).squeeze(1), batch[1])
+
+    report = examined(model, loss, batched(16, inputs, targets), adam(model))
+    assert causes(report)[:1] == ["loss_wrong"]
+
+
+@pytest.mark.parametrize("other", ["a fresh start", "the given start"])
+def test_what_new_weights_repair_is_not_put_down_to_the_optimiser(other):
+    layers = [part for _ in range(3) for part in (nn.Linear(12, 12), nn.Sigmoid())]
+    model = nn.Sequential(*layers, nn.Linear(12, 4))
+    if other == "the given start":
+        for p in model.parameters():
+            nn.init.uniform_(p, 3, 4)
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-4)
+    found = causes(examined(model, cross_entropy, clusters(), optimizer))
+    assert ("initialisation" in found[:1]) == (other == "the given start")

@@ -4,6 +4,7 @@ import torch
 
 from ._batches import axis_of, examples, tensors
 
+NEAR = 1024  # examples whose nearest neighbours are looked at
 ROWS = 4096  # examples that are compared with one another
 SPREAD_LARGE, SPREAD_SMALL = 10.0, 0.02  # of inputs: beyond, layers drawn for spread 1 misfit
 OFFSET = 3.0  # |mean| over spread: beyond, a layer sees mostly the offset
@@ -130,16 +131,22 @@ def copied(exam) -> None:
     targets = exam.task.targets
     if exam.task.kind != "classes" or targets is None or targets.is_floating_point():
         return
-    for tensor in exam.seen.inputs:
-        same = tensor.dtype == targets.dtype and tensor.numel() == targets.numel() > 8
-        if same and torch.equal(tensor.flatten(), targets.flatten()) and len(targets.unique()) > 1:
-            exam.add(
-                "labels_shifted",
-                "likely",
-                f"all {targets.numel()} targets of a batch equal the inputs at their place",
-                "targets that are not given",
-            )
-            return
+    if len(targets.unique()) < 2 or targets.numel() <= 8:
+        return
+    alike = [t for t in exam.seen.inputs if t.dtype == targets.dtype and same_numbers(t, targets)]
+    given = bool(exam.task.call and exam.task.call.in_model)  # as labels, for the model's own loss
+    if len(alike) > given:
+        exam.add(
+            "labels_shifted",
+            "likely",
+            f"all {targets.numel()} targets of a batch equal the inputs at their place",
+            "targets that are not given",
+        )
+
+
+def same_numbers(one: torch.Tensor, other: torch.Tensor) -> bool:
+    """Whether two tensors hold equal numbers in one order, whatever their shapes."""
+    return one.numel() == other.numel() and torch.equal(one.flatten(), other.flatten())
 
 
 def too_few(exam) -> None:
@@ -183,7 +190,7 @@ def inputs(exam) -> None:
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
             exam.first_bad_input(tensor)
             return
-    for batch_number, batch in enumerate(exam.run.batches):
+    for batch_number, batch in enumerate([*exam.run.batches, *exam.run.beyond]):
         for leaf in tensors(batch):
             if leaf.is_floating_point() and not bool(torch.isfinite(leaf).all()):
                 exam.first_bad_input(leaf, batch_number)
@@ -269,3 +276,37 @@ def entropy(labels: torch.Tensor) -> float:
     share = labels.unique(return_counts=True)[1].double()
     share = share / share.sum()
     return float(-(share * share.log()).sum())
+
+
+def neighbours(exam) -> float:
+    """How far the nearest other input has the same label, or a near one, in standard errors.
+
+    It knows no network: inputs are compared by feature, whole numbers by how many differ.
+    """
+    rows, labels = paired_rows(exam)
+    if rows is None or len(rows) < 32 or any(len(row) != len(rows[0]) for row in rows):
+        return 0.0
+    rows, labels = torch.stack(rows[:NEAR]), torch.stack(labels[:NEAR])
+    whole = bool((rows == rows.round()).all()) and len(rows.unique()) > 2
+    if not whole:
+        rows = (rows - rows.mean(0)) / rows.std(0).clamp_min(1e-12)
+    away = torch.cdist(rows, rows, p=0.0 if whole else 2.0)
+    nearest = away.fill_diagonal_(float("inf")).argmin(1)
+    if labels.shape[1] == 1 and len(labels.unique()) <= 100:
+        return agreement(labels[nearest, 0], labels[:, 0], len(labels), True)
+    return agreement(labels[nearest].flatten(), labels.flatten(), len(labels), False)
+
+
+def agreement(answers: torch.Tensor, targets: torch.Tensor, count: int, of_classes: bool) -> float:
+    """Agreement beyond chance in standard errors: of classes Cohen's kappa, else a correlation.
+
+    `count` examples are independent of each other, however many targets each of them has.
+    """
+    if not of_classes:
+        pair = torch.stack([answers.double(), targets.double()])
+        return abs(float(torch.nan_to_num(torch.corrcoef(pair))[0, 1])) * count**0.5
+    values = torch.cat([answers, targets]).unique()
+    shares = [(part[:, None] == values).double().mean(0) for part in (answers, targets)]
+    chance = float((shares[0] * shares[1]).sum())
+    right = float((answers == targets).double().mean())
+    return (right - chance) / max(chance * (1 - chance) / count, 1e-12) ** 0.5

@@ -230,6 +230,13 @@ def class_numbers(exam) -> None:
         )
         return
     targets = torch.cat([part.flatten() for part in gather_targets(exam)]).double()
+    if getattr(task.call, "name", "") == "poisson_nll_loss" and float(targets.min()) < 0:
+        exam.add(
+            "loss_wrong",
+            "certain",
+            f"poisson_nll_loss of targets down to {float(targets.min()):.3g}",
+            "0: it takes counts as they were counted, not standardised",
+        )
     if task.answers.numel() != task.targets.numel() or not torch.equal(targets, targets.round()):
         return
     kinds = targets.unique()

@@ -170,6 +170,8 @@ class Run:
         self.shown = None if shown is None else float(shown)
         with random_state_kept():  # a loader that shuffles draws from it
             self.batches, self.note = _batches.gather(batches)
+            listed = isinstance(batches, list | tuple)  # in memory: looked through, not learnt from
+            self.beyond = list(batches[len(self.batches) :]) if listed else []
             self.look(model, loss, optimizer, step)
 
     def look(self, model, loss, optimizer, step) -> None:
@@ -183,7 +185,7 @@ class Run:
 
     def twin(self, fresh: bool = False, draw: int = 1) -> Twin:
         """A copy as the run stands; `fresh` draws trainable weights anew and forgets momenta."""
-        memo: dict = {}
+        memo = results_kept(self.model)
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
@@ -210,6 +212,16 @@ class Run:
             ):
                 moved, parameter.grad = True, gradient
         return moved
+
+
+def results_kept(model) -> dict:
+    """Results of a pass that modules keep as attributes, for deepcopy, which refuses them."""
+    memo = {}
+    for module in model.modules():
+        for value in vars(module).values():
+            if isinstance(value, torch.Tensor) and not value.is_leaf:
+                memo[id(value)] = value.detach().clone()
+    return memo
 
 
 def draw_anew(twin: Twin, draw: int) -> None:

@@ -29,6 +29,7 @@ GAIN = 0.15  # and this share of the way less
 DEEP = 8  # layers of weights: what dies out over fewer has another cause than the depth
 NARROW = 3  # units through which little passes
 LONGER = 2  # times the steps, with other new weights, before a change is called the remedy
+AGAIN = 2  # the draw of new weights then
 SHORT = 1e-4  # change of the weights in a step, relative to their size: Adam's is near 1e-2
 COLLAPSED = 0.01  # spread over the examples, last layer over first
 FADES = 0.2  # the same: so little that skip connections are tried
@@ -85,7 +86,7 @@ def explained(exam) -> bool:
     return any(finding.part != "display" for finding in exam.findings)
 
 
-def trial(exam, treatment: Treatment, times: int = 1, fresh: bool = True):
+def trial(exam, treatment: Treatment, times: int = 1, fresh: bool = True, draw: int = 1):
     """The shares left on the way of a copy with new weights and one change."""
     losses, _ = _learners.follow(
         exam,
@@ -94,14 +95,14 @@ def trial(exam, treatment: Treatment, times: int = 1, fresh: bool = True):
         own=treatment.own,
         fresh=fresh,
         change=treatment.change,
-        draw=times,
+        draw=draw,
     )
     return _learners.path(losses, exam.reference, exam.lowest)
 
 
-def unchanged(exam, times: int = 1, fresh: bool = True):
+def unchanged(exam, times: int = 1, fresh: bool = True, draw: int = 1):
     """The same of a copy without any change."""
-    return trial(exam, Treatment("", ""), times, fresh)
+    return trial(exam, Treatment("", ""), times, fresh, draw)
 
 
 def applicable(exam, thorough: bool) -> list[Treatment]:
@@ -239,6 +240,12 @@ def likeliest(exam, helped, untreated: float, better: float, gain: float) -> Non
     treatment, way = near[what]
     if not lasts(exam, treatment, better, gain):
         return
+    if not (exam.run.has_taken_steps or treatment.prior or reasoned(exam)):
+        given = trial(exam, treatment, LONGER, fresh=False).end
+        anew = exam.measured["left_after_more_steps"][1]
+        exam.measured["left_with_given_weights"] = given
+        if anew < better * given and anew < given - gain:  # it was the new weights that helped
+            treatment = replace(treatment, cause="initialisation", what=FIRST + " and " + what)
     exam.add(
         cause_of(exam, treatment),
         "likely",
@@ -255,12 +262,12 @@ def lasts(exam, treatment: Treatment, better: float, gain: float) -> bool:
 
     Of weights that stand still also: more than a quick optimiser of those that move.
     """
-    without = unchanged(exam, LONGER, fresh=treatment.what != FIRST).end
-    treated = trial(exam, treatment, LONGER).end
+    without = unchanged(exam, LONGER, fresh=treatment.what != FIRST, draw=AGAIN).end
+    treated = trial(exam, treatment, LONGER, draw=AGAIN).end
     exam.measured["left_after_more_steps"] = (without, treated)
     if treatment.cause in ("frozen", "missing_parameters"):
         moving = Treatment("", "", quick_adam_of_held, own=False)
-        without = min(without, trial(exam, moving, LONGER).end)
+        without = min(without, trial(exam, moving, LONGER, draw=AGAIN).end)
     return treated < better * without and treated < without - gain
 
 

@@ -6,12 +6,14 @@ import torch
 
 from . import _learners, _treatments
 from ._batches import examples
+from ._data import agreement, neighbours
 from ._gradients import alike
 from ._learners import follow, path, plain_adam
 from ._run import NORMS
 
 RARE = 0.85  # share of one class beyond which the others are looked at
 WORTHLESS = 0.01  # share of a fresh network's way to the lowest loss, left by a constant answer
+CHANCE = 2.5  # standard errors: what is alike by chance, of several looks, stays below
 LITTLE = 0.3  # of them answered rightly
 PATIENCE = 2  # times as many further steps, before it is said that they are not learnt
 
@@ -57,7 +59,8 @@ def scale(exam, losses) -> None:
     exam.bounded = exam.floor is not None and exam.floor > -1e-3
     exam.lowest = min(exam.floor, bottom) if exam.bounded else bottom
     constant = exam.constant
-    if constant is None or constant - exam.lowest < WORTHLESS * (fresh - exam.lowest):
+    usual = not exam.input_oddity[1]  # odd ones make a fresh network's loss as large as they are
+    if constant is None or (usual and constant - exam.lowest < WORTHLESS * (fresh - exam.lowest)):
         exam.heart_reference = exam.reference = fresh
     else:
         exam.heart_reference, exam.reference = constant, exam.constant_of_all
@@ -174,7 +177,8 @@ def aside(exam) -> None:
     if max(map(examples, batches)) < 4 and has_norms(exam.run.model):
         exam.untested.append("whether unseen batches gain anything (BatchNorm of few examples)")
         return
-    learnt, kept = batches[0::2], batches[1::2][: _learners.FEW]
+    learnt, unseen_all = batches[0::2], batches[1::2]
+    kept = unseen_all[: _learners.FEW]
     twin = exam.run.twin(fresh=True)
     if exam.input_oddity[1]:  # or what is learnt of raw inputs would not hold beyond them
         _treatments.standardised(exam)(twin)
@@ -185,7 +189,7 @@ def aside(exam) -> None:
         if step % 30 == 29:
             seen.append(twin.mean_loss(learnt[: _learners.FEW]))
             unseen.append(twin.mean_loss(kept))
-            gained = max(gained, beyond_chance(exam, twin, kept))
+            gained = max(gained, beyond_chance(exam, twin, unseen_all))
             way = path([seen[-1]] * 3, exam.reference, exam.lowest).end
             if not way > 0.3:
                 break
@@ -196,16 +200,18 @@ def aside(exam) -> None:
     exam.measured |= {"left_of_seen": ways[0], "left_of_unseen": ways[1]}
     exam.measured["unseen_beyond_chance"] = gained
     whole = sum(map(examples, batches))
-    if not exam.bounded or ways[0] > 0.85 or ways[1] < 0.95 or ways[1] - ways[0] < 0.15:
+    if not exam.bounded or ways[0] > 0.85 or ways[1] < 0.9 or ways[1] - ways[0] < 0.15:
         return
-    if gained > _treatments.SIGNIFICANT or (whole < 128 and exam.run.note):
+    gained = max(gained, neighbours(exam))
+    if gained > CHANCE or (whole < 128 and exam.run.note):
         return
     exam.add(
         "labels_say_nothing" if whole >= 128 else "too_little_data",
         "likely",
         f"learnt on half of the batches, the loss of these falls by {1 - ways[0]:.0%} of the way "
         f"from the best constant answer to 0, that of the other half by {max(1 - ways[1], 0):.0%}",
-        "5 % for the unseen half: what follows from the inputs helps there too",
+        f"10 % for the unseen half, or answers there (or labels of the nearest other input) that "
+        f"agree with the labels by {CHANCE:g} standard errors more than chance; here {gained:.1f}",
         seen=ways[0],
         unseen=ways[1],
     )
@@ -213,32 +219,31 @@ def aside(exam) -> None:
 
 def beyond_chance(exam, twin, batches) -> float:
     """How far answers and targets of these batches agree beyond chance, in standard errors."""
-    answers, targets, count = [], [], sum(map(examples, batches))
+    found, targets, count = [], [], sum(map(examples, batches))
     for batch in batches:
         with twin.settled("batch" if examples(batch) > 1 else "running"):
             task = exam.same_task(exam.pass_of(twin, batch), batch)
         if task is None or task.answers is None or task.targets is None:
             return 0.0
-        if task.kind == "classes" and not task.targets.is_floating_point():
-            answers.append(task.answers.argmax(1).flatten())
-        elif task.answers.numel() == task.targets.numel():
-            answers.append(task.answers.flatten())
-        else:
+        of_classes = task.kind == "classes" and not task.targets.is_floating_point()
+        if not of_classes and task.answers.numel() != task.targets.numel():
             return 0.0
+        classes = task.answers.shape[1] if of_classes else 1
+        found.append(task.answers.float().movedim(1, -1).reshape(-1, classes) if of_classes
+                     else task.answers.flatten())  # fmt: skip
         targets.append(task.targets.flatten())
-    return agreement(torch.cat(answers), torch.cat(targets), count, exam.task.kind == "classes")
-
-
-def agreement(answers: torch.Tensor, targets: torch.Tensor, count: int, of_classes: bool) -> float:
-    """Agreement beyond chance in standard errors: of classes Cohen's kappa, else a correlation.
-
-    `count` examples are independent of each other, however many targets each of them has.
-    """
+    found, targets = torch.cat(found), torch.cat(targets)
     if not of_classes:
-        pair = torch.stack([answers.double(), targets.double()])
-        return abs(float(torch.nan_to_num(torch.corrcoef(pair))[0, 1])) * count**0.5
-    values = torch.cat([answers, targets]).unique()
-    shares = [(part[:, None] == values).double().mean(0) for part in (answers, targets)]
-    chance = float((shares[0] * shares[1]).sum())
-    right = float((answers == targets).double().mean())
-    return (right - chance) / max(chance * (1 - chance) / count, 1e-12) ** 0.5
+        return agreement(found, targets, count, False)
+    kept = (targets >= 0) & (targets < classes)
+    return right_class(found[kept].softmax(1), targets[kept], count)
+
+
+def right_class(shares: torch.Tensor, targets: torch.Tensor, count: int) -> float:
+    """How far the probability of the right class is above that class's mean, in standard errors.
+
+    Unlike the number of right answers it tells of rare classes that are never the likeliest.
+    """
+    above = (shares - shares.mean(0)).gather(1, targets[:, None]).squeeze(1)
+    error = float(above.std()) / max(count, 1) ** 0.5 if len(above) > 1 else 0.0
+    return float(above.mean()) / error if error > 0 else 0.0

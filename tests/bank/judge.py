@@ -289,7 +289,7 @@ def verdict(record: dict, found: Bank, weight: float) -> dict:
 def main(arguments: list[str]) -> int:
     """Judge what is missing, then sum up."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("bank", help="second (used up) or third")
+    parser.add_argument("bank", help="the folder of the bank, such as third")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--limit", type=float, default=LIMIT, help="seconds for a run")
