@@ -5,6 +5,7 @@ import importlib.metadata
 import shutil
 import subprocess
 import sys
+import threading
 import warnings
 from pathlib import Path
 from types import SimpleNamespace
@@ -386,7 +387,7 @@ def test_lbfgs_without_a_step_is_refused_with_a_recipe():
 
 def test_a_model_that_cannot_be_copied_is_refused_with_a_recipe():
     model = mlp()
-    model.extra = (model[0].weight * 2).sum()
+    model.extra = threading.Lock()
     with pytest.raises(Unsupported, match="load_state_dict"):
         examined(model)
 

@@ -29,6 +29,7 @@ GAIN = 0.15  # and this share of the way less
 DEEP = 8  # layers of weights: what dies out over fewer has another cause than the depth
 NARROW = 3  # units through which little passes
 LONGER = 2  # times the steps, with other new weights, before a change is called the remedy
+PATIENT = 4  # times the steps of a run that is said to be slow: a plateau may end by itself
 AGAIN = 2  # the draw of new weights then
 SHORT = 1e-4  # change of the weights in a step, relative to their size: Adam's is near 1e-2
 COLLAPSED = 0.01  # spread over the examples, last layer over first
@@ -260,9 +261,12 @@ def likeliest(exam, helped, untreated: float, better: float, gain: float) -> Non
 def lasts(exam, treatment: Treatment, better: float, gain: float) -> bool:
     """Whether the change helps as much with more steps and other new weights.
 
+    A run that is said to be slow is given twice as many as the change is.
+
     Of weights that stand still also: more than a quick optimiser of those that move.
     """
-    without = unchanged(exam, LONGER, fresh=treatment.what != FIRST, draw=AGAIN).end
+    times = PATIENT if treatment.cause in ("rate_low", "optimiser") else LONGER
+    without = unchanged(exam, times, fresh=treatment.what != FIRST, draw=AGAIN).end
     treated = trial(exam, treatment, LONGER, draw=AGAIN).end
     exam.measured["left_after_more_steps"] = (without, treated)
     if treatment.cause in ("frozen", "missing_parameters"):
