@@ -11,13 +11,10 @@ from bank.causes import CAUSES, NAMES, PARTS, ROWS
 from bank.registry import bank
 from bank.runs import Run
 
-BANK = bank("third")
+BANK = bank("fourth")
 SICK, HEALTHY = BANK.SICK, BANK.HEALTHY
-VERIFIED = json.loads((Path(__file__).parent / "bank" / "third" / "verified.json").read_text())
+VERIFIED = json.loads((Path(__file__).parent / "bank" / "fourth" / "verified.json").read_text())
 SPREAD = 17  # every so many of the runs are built here; verify.py builds all
-NOT_FINITE = {  # loss not finite from the first batches on, or after the steps that were taken
-    *("divided_by_constant_pixels", "missing_values_and_a_lost_row", "swinging_ever_wider"),
-}
 
 
 def test_there_are_enough_runs():
@@ -27,14 +24,16 @@ def test_there_are_enough_runs():
     assert not SICK.keys() & HEALTHY.keys()
 
 
-def test_three_in_ten_of_the_sick_runs_have_two_faults():
+def test_a_third_of_the_sick_runs_have_two_faults():
     two = [entry for entry in SICK.values() if len(entry.planted) == 2]
-    assert 10 * len(two) >= 3 * len(SICK) and len(two) >= 8
+    assert 3 * len(two) >= len(SICK) and len(two) >= 8
 
 
-def test_every_cause_is_met_in_two_settings():
-    met = Counter(cause for entry in SICK.values() for cause in entry.causes)
-    assert set(met) == set(NAMES) and min(met.values()) >= 2
+def test_groups_of_causes_come_about_as_often_as_published():
+    planted = [NAMES[cause].row for entry in SICK.values() for cause in entry.planted]
+    for row, share in ROWS.items():
+        assert share < 2 or row in planted, row
+        assert abs(planted.count(row) / len(planted) - share / sum(ROWS.values())) < 0.06, row
     assert len(NAMES) == len(CAUSES)
 
 
@@ -49,10 +48,11 @@ def test_weights_count_the_groups_as_published():
     given = BANK.weights()
     assert given.keys() == SICK.keys() and sum(given.values()) == pytest.approx(1)
     whole = {name: {NAMES[cause].row for cause in SICK[name].planted} for name in SICK}
-    for row, share in ROWS.items():
+    present = {row: share for row, share in ROWS.items() if any(row in w for w in whole.values())}
+    for row, share in present.items():
         only = sum(weight for name, weight in given.items() if whole[name] == {row})
         touched = sum(weight for name, weight in given.items() if row in whole[name])
-        assert only <= share / sum(ROWS.values()) + 1e-9 <= touched + 2e-9, row
+        assert only <= share / sum(present.values()) + 1e-9 <= touched + 2e-9, row
 
 
 @pytest.mark.parametrize("name", sorted([*SICK, *HEALTHY])[::SPREAD])
@@ -63,8 +63,8 @@ def test_it_builds_the_same_run_twice(name):
     for one, other in zip(run.model.parameters(), again.model.parameters(), strict=True):
         assert torch.equal(one, other) or not one.isfinite().all()
     loss = run.loss(run.model, run.batches[0]).item()
-    assert math.isfinite(loss) or name in NOT_FINITE
-    assert run.shown is None or math.isfinite(run.shown) or name in NOT_FINITE
+    assert math.isfinite(loss)
+    assert run.shown is None or math.isfinite(run.shown)
 
 
 def test_every_run_is_verified_and_fulfils_its_definition():
