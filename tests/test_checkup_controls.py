@@ -308,3 +308,35 @@ def test_what_new_weights_repair_is_not_put_down_to_the_optimiser(other):
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-4)
     found = causes(examined(model, cross_entropy, clusters(), optimizer))
     assert ("initialisation" in found[:1]) == (other == "the given start")
+
+
+def test_a_loss_that_only_compares_labels_is_no_classification():
+    def contrast(model, batch):
+        codes = F.normalize(model(batch[0]), dim=1)
+        alike = (batch[1][:, None] == batch[1]).float().fill_diagonal_(0)
+        near = (codes @ codes.T / 0.2).fill_diagonal_(-1e9).log_softmax(1)
+        return -(alike * near.clamp(min=-50)).sum(1).div(alike.sum(1).clamp(min=1)).mean()
+
+    model = mlp(12, 32, 8)
+    assert not examined(model, contrast, clusters(size=32), adam(model)).findings
+
+
+def test_a_loss_that_mixes_examples_is_random_and_not_wrong():
+    def mixed(model, batch):
+        share, other = torch.distributions.Beta(0.3, 0.3).sample(), torch.randperm(len(batch[0]))
+        soft = F.one_hot(batch[1], 4).float()
+        soft = share * soft + (1 - share) * soft[other]
+        answers = model(share * batch[0] + (1 - share) * batch[0][other])
+        return -(soft * answers.log_softmax(1)).sum(1).mean()
+
+    model = mlp(12, 32, 4)
+    assert not examined(model, mixed, clusters(), adam(model)).findings
+
+
+def test_answers_far_from_their_targets_do_not_make_the_loss_wrong():
+    model = mlp(12, 32, 1)
+    with torch.no_grad():
+        model[-1].bias.fill_(-250.0)
+    batches = [(inputs, inputs[:, 0]) for inputs, _ in clusters()]
+    report = examined(model, squares, batches, adam(model))
+    assert "loss_wrong" not in causes(report)

@@ -4,6 +4,7 @@ import torch
 
 from ._batches import axis_of, examples, tensors
 
+OF_ONE = 64  # labels of one batch, made within the loss, that may tell of all
 NEAR = 1024  # examples whose nearest neighbours are looked at
 ROWS = 4096  # examples that are compared with one another
 SPREAD_LARGE, SPREAD_SMALL = 10.0, 0.02  # of inputs: beyond, layers drawn for spread 1 misfit
@@ -45,7 +46,7 @@ def labels(exam) -> None:
     share = float(counts.max()) / len(flat)
     exam.measured["most_frequent"] = values[counts.argmax()].item()
     exam.measured |= {"classes_that_occur": len(values), "share_of_the_most_frequent": share}
-    if len(values) == 1 and len(flat) >= 8:
+    if len(values) == 1 and len(flat) >= (8 if exam.task.leaf is not None else OF_ONE):
         ignored = exam.measured.get("ignored_labels", 0.0)
         exam.add(
             "ignored_labels" if 0.2 < ignored < 0.8 else "one_class",

@@ -7,11 +7,11 @@ import warnings
 import torch
 
 from . import _answers, _data, _gradients, _learners, _loop, _outputs, _penalty, _screen, _trials
-from ._batches import few, tensors
+from ._batches import few, renumbered, tensors
 from ._copies import one_thread, random_state_kept, seed_everything
 from ._findings import Finding, Report, ranked
 from ._run import SEED, Run
-from ._task import same_leaf, task_of
+from ._task import Task, same_leaf, task_of
 from ._watch import watched
 
 
@@ -44,11 +44,25 @@ class Exam:
         self.seen = watched(self.twin, batch)
         self.seconds_of_a_step = 3 * (time.perf_counter() - started)  # backward: twice forward
         self.task = task_of(self.seen, batch)
+        if self.task.call is None and self.task.kind == "classes" and not self.names_matter(batch):
+            self.task = Task("unknown", self.task.answers, None)
         leaves = [same_leaf(batch, tensor) for tensor in self.seen.inputs]
         found = [leaf for leaf in leaves if leaf is not None and leaf != self.task.leaf]
         self.answers_itself = self.task.leaf in leaves and not found  # an autoencoder
         rest = [i for i in range(len(tensors(batch))) if i != self.task.leaf]
         self.input_leaves = list(dict.fromkeys(found)) or rest[:1]
+
+    def names_matter(self, batch) -> bool:
+        """Whether the loss changes with the classes' numbers; not if it only compares labels."""
+        targets = self.task.targets
+        if targets.is_floating_point() or int(targets.min()) < 0 or len(targets.unique()) < 2:
+            return True
+        other = renumbered(batch, self.task.leaf, torch.arange(int(targets.max()) + 1).roll(1))
+        losses = []
+        for part in (batch, other):
+            seed_everything(SEED)
+            losses.append(self.run.twin().loss(part).detach())
+        return not torch.allclose(losses[0], losses[1], rtol=1e-5, atol=0)
 
     def add(self, cause: str, sure: str, measured: str, threshold: str, **values) -> None:
         """One more finding."""

@@ -192,6 +192,8 @@ def shapes(exam) -> None:
         pair = [arg for arg in (*call.args, *call.kwargs.values()) if isinstance(arg, torch.Tensor)]
         if len(pair) < 2 or not crossed(pair[0].shape, pair[1].shape):
             continue
+        if pair[0].requires_grad == pair[1].requires_grad:
+            continue  # answers with answers, or labels with labels: pairs that are meant
         exam.add(
             "loss_shape",
             "certain",

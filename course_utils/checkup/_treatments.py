@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from . import _learners
-from ._batches import examples, joined, rebuilt, take, tensors
+from ._batches import examples, joined, renumbered, take
 from ._changes import (
     all_weights,
     default_settings,
@@ -303,18 +303,6 @@ def order_of_classes(exam) -> None:
             "with one answer for each",
             left=ends,
         )
-
-
-def renumbered(batch, leaf: int, numbers: torch.Tensor):
-    """The batch with other numbers for its targets."""
-    place = iter(range(len(tensors(batch))))
-
-    def changed(part):
-        if not isinstance(part, torch.Tensor) or next(place) != leaf:
-            return part
-        return numbers.to(part.dtype)[part.long()]
-
-    return rebuilt(batch, changed)
 
 
 def slow_at_all(exam) -> bool:
