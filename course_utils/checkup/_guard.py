@@ -153,8 +153,8 @@ def finite(model) -> bool:
 def guard(model, loss, optimizer, step=None) -> Guard:
     """Watches a training loop for what leaves no trace: the step at which it broke.
 
-    Every few steps it keeps a copy of model and optimiser (so many that it takes under 5 % of the
-    time), and the batches since. When a loss is not finite it replays these on a copy, runs
+    Every few steps it keeps a copy of model and optimiser (so many that these take under 5 % of
+    the time), and the batches since. When a loss is not finite it replays these on a copy, runs
     `checkup` on the state before the step that broke, and raises `Broke` with the report; when a
     loss jumps (above five times the range of the last fifty) it warns with the report, and the
     loop goes on.
