@@ -31,6 +31,7 @@ NARROW = 3  # units through which little passes
 LONGER = 2  # times the steps, with other new weights, before a change is called the remedy
 PATIENT = 4  # times the steps of a run that is said to be slow: a plateau may end by itself
 AGAIN = 2  # the draw of new weights then
+DISORDER = 0.2  # of what is learnt in order: so much must be lost out of it
 SHORT = 1e-4  # change of the weights in a step, relative to their size: Adam's is near 1e-2
 COLLAPSED = 0.01  # spread over the examples, last layer over first
 FADES = 0.2  # the same: so little that skip connections are tried
@@ -76,13 +77,13 @@ def treatments(exam) -> None:
     choose(exam, base, results, strict=by_heart and whole)
     if not (by_heart and whole) and not exam.found(*HIDDEN):
         of_two(exam, listed, results)
-    if not explained(exam) and not (by_heart or whole):
+    if not has_a_cause(exam) and not (by_heart or whole):
         remains(exam)
-    if not explained(exam):
+    if not has_a_cause(exam):
         advise(exam)
 
 
-def explained(exam) -> bool:
+def has_a_cause(exam) -> bool:
     """Whether something has been found that could keep the run from learning."""
     return any(finding.part != "display" for finding in exam.findings)
 
@@ -246,12 +247,12 @@ def likeliest(exam, helped, untreated: float, better: float, gain: float) -> Non
         anew = exam.measured["left_after_more_steps"][1]
         exam.measured["left_with_given_weights"] = given
         if anew < better * given and anew < given - gain:  # it was the new weights that helped
-            treatment = replace(treatment, cause="initialisation", what=FIRST + " and " + what)
+            treatment = replace(treatment, cause="initialisation", what=f"{FIRST}, and {what}")
     exam.add(
         cause_of(exam, treatment),
         "likely",
-        f"{what}: {min(untreated, 99):.0%} of the way is left after {_learners.STEPS} steps; with "
-        f"that changed, {way.end:.0%}",
+        f"{treatment.what}: {min(untreated, 99):.0%} of the way is left after {_learners.STEPS} "
+        f"steps; with that changed, {way.end:.0%}",
         f"{better:.0%} of the unchanged; 100 % is the best constant answer, 0 % the lowest loss",
         untreated=untreated,
         treated=way.end,
@@ -261,9 +262,8 @@ def likeliest(exam, helped, untreated: float, better: float, gain: float) -> Non
 def lasts(exam, treatment: Treatment, better: float, gain: float) -> bool:
     """Whether the change helps as much with more steps and other new weights.
 
-    A run that is said to be slow is given twice as many as the change is.
-
-    Of weights that stand still also: more than a quick optimiser of those that move.
+    A run that is said to be slow is given twice as many as the change is. Weights that stand still
+    must help more than a quick optimiser of those that move; what came with Adam, more than Adam.
     """
     times = PATIENT if treatment.cause in ("rate_low", "optimiser") else LONGER
     without = unchanged(exam, times, fresh=treatment.what != FIRST, draw=AGAIN).end
@@ -272,6 +272,9 @@ def lasts(exam, treatment: Treatment, better: float, gain: float) -> bool:
     if treatment.cause in ("frozen", "missing_parameters"):
         moving = Treatment("", "", quick_adam_of_held, own=False)
         without = min(without, trial(exam, moving, LONGER, draw=AGAIN).end)
+    elif not treatment.own and treatment.cause != "optimiser":
+        alone = Treatment("", "", quick_adam, own=False)
+        without = min(without, trial(exam, alone, LONGER, draw=AGAIN).end)
     return treated < better * without and treated < without - gain
 
 
@@ -293,14 +296,14 @@ def order_of_classes(exam) -> None:
         )
         ends.append(_learners.path(losses, exam.reference, exam.lowest).end)
     exam.measured["left_in_order_and_out_of_it"] = ends
-    if ends[1] < ends[0] + 0.2 * max(1 - ends[0], 0.2):
+    if ends[1] < ends[0] + DISORDER * max(1 - ends[0], DISORDER):
         exam.add(
             "loss_wrong",
             "likely",
             f"one answer is held against whole numbers, 0 to {kinds - 1}, and these in another "
             f"order are learnt as well ({ends[1]:.0%} of the way left, {ends[0]:.0%} in order)",
-            "numbers that count or rank are learnt better in order; of classes: cross_entropy, "
-            "with one answer for each",
+            f"{DISORDER:.0%} of what is learnt, which numbers that count or rank lose out of "
+            "order; of classes: cross_entropy, with one answer for each",
             left=ends,
         )
 
@@ -404,7 +407,7 @@ def remains(exam) -> None:
 def only_adam(exam) -> None:
     """No step was handed over: whether the model can learn at all."""
     remains(exam)
-    if not explained(exam):
+    if not has_a_cause(exam):
         advise(exam)
 
 

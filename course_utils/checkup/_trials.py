@@ -89,15 +89,14 @@ def statistics(exam, twin, late) -> None:
         return
     if max(map(examples, exam.heart)) < 2:
         return
-    gaps = []
-    for learner, batches in ((twin, exam.heart), (late, exam.run.batches[: _learners.FEW])):
+    way, gaps = max(exam.heart_reference - exam.lowest, 1e-9), []
+    for learner, batches in ((late, exam.run.batches[: _learners.FEW]), (twin, exam.heart)):
         batch, running = (learner.mean_loss(batches, kind) for kind in ("batch", "running"))
-        gaps.append((running - batch) / max(exam.heart_reference - exam.lowest, 1e-9))
-        gaps[-1] = gaps[-1] if math.isfinite(gaps[-1]) else math.inf
-    gap = exam.measured["gap_of_running_statistics"] = gaps[0]
-    exam.measured["gap_of_running_statistics_on_all"] = gaps[1]
-    if gaps[0] > 0.3 and gaps[1] > 0.15:
-        batch, running = (twin.mean_loss(exam.heart, kind) for kind in ("batch", "running"))
+        gap = (running - batch) / way
+        gaps.append(gap if math.isfinite(gap) else math.inf)
+    exam.measured["gap_of_running_statistics_on_all"] = gaps[0]
+    gap = exam.measured["gap_of_running_statistics"] = gaps[1]
+    if gap > 0.3 and gaps[0] > 0.15:
         exam.add(
             "batchnorm",
             "likely",
