@@ -306,8 +306,9 @@ def test_what_new_weights_repair_is_not_put_down_to_the_optimiser(other):
         for p in model.parameters():
             nn.init.uniform_(p, 3, 4)
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-4)
-    found = causes(examined(model, cross_entropy, clusters(), optimizer))
-    assert ("initialisation" in found[:1]) == (other == "the given start")
+    first = examined(model, cross_entropy, clusters(), optimizer).findings[0]
+    assert (first.cause == "initialisation") == (other == "the given start")
+    assert first.measured.startswith("its first weights") == (other == "the given start")
 
 
 def test_a_loss_that_only_compares_labels_is_no_classification():
