@@ -208,9 +208,10 @@ def aside(exam) -> None:
         "labels_say_nothing" if whole >= 128 else "too_little_data",
         "likely",
         f"learnt on half of the batches, the loss of these falls by {1 - ways[0]:.0%} of the way "
-        f"from the best constant answer to 0, that of the other half by {max(1 - ways[1], 0):.0%}",
-        f"10 % for the unseen half, or answers there (or labels of the nearest other input) that "
-        f"agree with the labels by {CHANCE:g} standard errors more than chance; here {gained:.1f}",
+        f"from the best constant answer to 0, that of the other half by {max(1 - ways[1], 0):.0%}; "
+        f"nothing agrees with its labels beyond chance ({gained:.1f} standard errors)",
+        f"10 % of the way, or {CHANCE:g} standard errors, by the network or by nearest neighbours: "
+        "what follows from the inputs helps there too",
         seen=ways[0],
         unseen=ways[1],
     )
