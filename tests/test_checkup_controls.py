@@ -322,6 +322,17 @@ def test_a_loss_that_only_compares_labels_is_no_classification():
     assert not examined(model, contrast, clusters(size=32), adam(model)).findings
 
 
+def test_a_loss_of_classes_by_hand_is_one_though_the_head_starts_at_zero():
+    def by_hand(model, batch):
+        return -model(batch[0]).log_softmax(1).gather(1, batch[1][:, None]).mean()
+
+    model = mlp(12, 32, 4)
+    nn.init.zeros_(model[-1].weight)
+    nn.init.zeros_(model[-1].bias)
+    report = examined(model, by_hand, clusters(), adam(model))
+    assert not report.findings and report.measured["free_answers_agree"] == 1
+
+
 def test_a_loss_that_mixes_examples_is_random_and_not_wrong():
     def mixed(model, batch):
         share, other = torch.distributions.Beta(0.3, 0.3).sample(), torch.randperm(len(batch[0]))

@@ -2,12 +2,13 @@
 
 import sys
 import time
+import types
 import warnings
 
 import torch
 
 from . import _answers, _data, _gradients, _learners, _loop, _outputs, _penalty, _screen, _trials
-from ._batches import few, renumbered, tensors
+from ._batches import few, rebuilt, renumbered, tensors
 from ._copies import one_thread, random_state_kept, seed_everything
 from ._findings import Finding, Report, ranked
 from ._run import SEED, Run
@@ -53,15 +54,21 @@ class Exam:
         self.input_leaves = list(dict.fromkeys(found)) or rest[:1]
 
     def names_matter(self, batch) -> bool:
-        """Whether the loss changes with the classes' numbers; not if it only compares labels."""
-        targets = self.task.targets
+        """Whether the loss changes with the classes' numbers; not if it only compares labels.
+
+        Any answers in place of the model's own, which may be the same for all classes.
+        """
+        targets, losses = self.task.targets, []
         if targets.is_floating_point() or int(targets.min()) < 0 or len(targets.unique()) < 2:
             return True
+        if self.seen.forwards != 1:
+            return True
         other = renumbered(batch, self.task.leaf, torch.arange(int(targets.max()) + 1).roll(1))
-        losses = []
+        twin, answer = self.run.twin(), rebuilt(self.seen.output, noise)
+        twin.model.forward = types.MethodType(lambda self, *args, **kwargs: answer, twin.model)
         for part in (batch, other):
             seed_everything(SEED)
-            losses.append(self.run.twin().loss(part).detach())
+            losses.append(twin.loss(part).detach())
         return not torch.allclose(losses[0], losses[1], rtol=1e-5, atol=0)
 
     def add(self, cause: str, sure: str, measured: str, threshold: str, **values) -> None:
@@ -124,6 +131,12 @@ class Exam:
                 break
             answers = maker.args[0]
         return answers
+
+
+def noise(leaf):
+    """Random numbers in place of floating ones."""
+    floating = isinstance(leaf, torch.Tensor) and leaf.is_floating_point()
+    return torch.randn_like(leaf) if floating else leaf
 
 
 TESTS = {
