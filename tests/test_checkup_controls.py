@@ -154,11 +154,28 @@ class WithTarget(nn.Module):
         return self.learns(inputs) + 0.1 * beside
 
 
-@pytest.mark.parametrize(("meant", "expected"), [(True, []), (False, ["no_gradient"])])
-def test_weights_without_a_gradient_are_meant_where_no_optimiser_holds_them(meant, expected):
+@pytest.mark.parametrize("all_weights", [True, False])
+def test_a_second_network_without_a_gradient_is_meant(all_weights):
     model = WithTarget()
-    optimizer = adam(model.learns if meant else model)
-    assert causes(examined(model, cross_entropy, clusters(), optimizer))[:1] == expected
+    optimizer = adam(model if all_weights else model.learns)
+    assert not causes(examined(model, cross_entropy, clusters(), optimizer))
+
+
+class Cut(nn.Module):
+    """The first layers get no gradient."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.last = mlp(12, 24, 24, 16), nn.Linear(16, 4)
+
+    def forward(self, inputs):
+        return self.last(self.first(inputs).relu().detach())
+
+
+def test_layers_without_a_gradient_are_cut_off():
+    model = Cut()
+    found = causes(examined(model, cross_entropy, clusters(), adam(model)))
+    assert found[:1] == ["no_gradient"]
 
 
 class Similar(nn.Module):

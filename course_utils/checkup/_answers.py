@@ -5,7 +5,7 @@ import types
 
 import torch
 
-from . import _batches
+from . import _batches, _changes, _learners
 from ._copies import seed_everything
 from ._run import SEED
 
@@ -13,6 +13,8 @@ STEPS = 300  # of free answers: they cost the loss alone, no network
 MANY = 256  # examples that the best constant answer is fitted to
 STRETCH = 30.0  # far enough that a tanh saturates, and a ReLU turned round closes
 FAR = 30.0  # beyond, free answers would not find back within their steps
+BENT = 0.6  # of what a straight line leaves of the loss, with a ReLU after each layer
+MEANT = 0.8  # of what is left with other company in a batch
 ALIKE = 2e-3  # relative difference of two answers that should be equal; rounding is 1e-6
 
 
@@ -357,7 +359,7 @@ def own_answers(exam) -> None:
         return
     difference = differs(expected, alone)
     exam.measured["answers_change_with_the_batch"] = difference
-    if difference:
+    if difference and not company_matters(exam):
         norm = next((m for m in model.model.modules() if plain_batchnorm(m)), None)
         exam.add(
             "batchnorm" if norm is not None else "mixed_examples",
@@ -367,6 +369,26 @@ def own_answers(exam) -> None:
             f"{ALIKE:.1%}: beyond rounding, an answer is its example's own",
             difference=difference,
         )
+
+
+def company_matters(exam) -> bool:
+    """Whether less is learnt when examples are dealt out to the batches anew: then it is meant.
+
+    So it is where a batch is one sequence, one set or one graph, or has the time first.
+    """
+    chance = torch.Generator().manual_seed(0)
+    other = _batches.shuffled(exam.run.batches) or [
+        _batches.take(batch, torch.randperm(_batches.examples(batch), generator=chance))
+        for batch in exam.run.batches
+    ]
+    left = []
+    for batches in (exam.run.batches, other):
+        losses, _ = _learners.follow(
+            exam, batches, _learners.STEPS, own=False, fresh=True, change=_changes.quick_adam
+        )
+        left.append(losses[-1] - (exam.floor or 0.0))
+    exam.measured["left_as_given_and_dealt_anew"] = left
+    return left[0] < MEANT * left[1]
 
 
 def plain_batchnorm(module) -> bool:
@@ -414,7 +436,7 @@ def affine(exam) -> None:
     line = -STRETCH * (once - zero)
     bent = float((turned - zero - line).float().norm() / line.float().norm())
     exam.measured["bent"] = bent
-    if bent < 1e-3 and len(layers) > 1:
+    if bent < 1e-3 and len(layers) > 1 and bending_helps(exam):
         exam.add(
             "no_nonlinearity",
             "likely",
@@ -423,3 +445,32 @@ def affine(exam) -> None:
             "1e-3, rounding: layers without an activation between them are one linear layer",
             bent=bent,
         )
+
+
+def bending_helps(exam) -> bool:
+    """Whether more is learnt with a ReLU after each layer but the last; a line may be meant."""
+    ends = []
+    for change in (_changes.quick_adam, bent_adam):
+        losses, _ = _learners.follow(
+            exam,
+            exam.run.batches,
+            2 * _learners.STEPS,
+            own=False,
+            fresh=True,
+            change=change,
+        )
+        ends.append(losses[-1] - (exam.floor or 0.0))
+    exam.measured["left_straight_and_bent"] = ends
+    return not math.isfinite(ends[0]) or ends[1] < BENT * ends[0]
+
+
+def bent_adam(twin):
+    """A ReLU after every layer of weights but the last, and a quick Adam."""
+    layers = [m for m in twin.model.modules() if any(p.dim() > 1 for p in m.parameters(False))]
+    for layer in layers[:-1]:
+        layer.register_forward_hook(
+            lambda module, args, output: (
+                output.relu() if isinstance(output, torch.Tensor) else output
+            )
+        )
+    return _changes.quick_adam(twin)

@@ -144,3 +144,13 @@ def joined(batches: list):
         return rebuilt(batches[0], join)
     except RuntimeError:
         return None
+
+
+def shuffled(batches: list) -> list | None:
+    """The same examples in batches of the same size, in another order; None if they do not fit."""
+    whole = joined(batches)
+    if whole is None:
+        return None
+    chance = torch.Generator().manual_seed(0)
+    order = torch.randperm(examples(whole), generator=chance).split(examples(batches[0]))
+    return [take(whole, rows) for rows in order]

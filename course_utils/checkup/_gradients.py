@@ -1,6 +1,7 @@
 """The gradient of one batch: missing, zero, not finite; and what stands still behind it."""
 
 import warnings
+from collections import Counter
 
 import torch
 
@@ -118,12 +119,13 @@ def silent_channels(result: torch.Tensor, axes: list[int]) -> torch.Tensor:
 
 def unregistered(exam) -> None:
     """Weights that are used and belong to no module: a plain list of layers."""
-    known = {id(p) for p in exam.twin.model.parameters()}
+    known = {id(p) for p in exam.twin.model.parameters()} | held_by(exam.twin.optimizer)
     seen: dict[int, torch.Tensor] = {}
     for call in exam.seen.calls:
-        if call.in_model:
+        learns = any(leaf.requires_grad for leaf in tensors([call.result]))
+        if call.in_model and learns:  # a hidden teacher is not meant to
             for arg in (*call.args, *call.kwargs.values()):
-                if isinstance(arg, torch.nn.Parameter) and id(arg) not in known:
+                if is_parameter(arg) and arg.requires_grad and id(arg) not in known:
                     seen[id(arg)] = arg
     if seen:
         shape = tuple(next(iter(seen.values())).shape)
@@ -159,13 +161,20 @@ def cut(exam) -> None:
         if id(p) in used and p.requires_grad and p.grad is None and (not held or id(p) in held)
     ]
     exam.measured["used_without_gradient"] = names
-    if names:
+    if names and not copy_of_another(exam.twin.model, names):
         exam.add(
             "no_gradient",
             "likely",
             f"{len(names)} tensors of weights are used and get no gradient (the first: {names[0]})",
             "a gradient for all that is used and wants one: look for detach, no_grad, numpy",
         )
+
+
+def copy_of_another(model, names: list[str]) -> bool:
+    """Whether these weights are a second network of the same build: a target, or a teacher."""
+    shapes = {n: p.shape for n, p in model.named_parameters()}
+    rest = Counter(shapes[n] for n in shapes if n not in names)
+    return len(names) > 3 and not Counter(shapes[n] for n in names) - rest
 
 
 def held_by(optimizer) -> set[int]:

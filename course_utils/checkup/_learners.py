@@ -35,7 +35,7 @@ class Path:
         return self.end <= self.start - AHEAD
 
 
-def follow(exam, batches, steps: int, *, own=True, fresh=False, change=None, draw=1):
+def follow(exam, batches, steps: int, *, own=True, fresh=False, change=None, draw=1, judged=None):
     """Trains a copy by its own step, or by the plain loop with Adam; the losses and the copy.
 
     `change(twin)` comes first and may return another `step(batch)`.
@@ -43,7 +43,7 @@ def follow(exam, batches, steps: int, *, own=True, fresh=False, change=None, dra
     twin = exam.run.twin(fresh, draw)
     take = twin.own_step if own else plain_adam(twin)
     take = (change(twin) if change is not None else None) or take
-    judged = batches[:FEW]
+    judged = batches[:FEW] if judged is None else judged
     losses = [twin.mean_loss(judged)]
     seed_everything(SEED)
     for done in range(1, steps + 1):

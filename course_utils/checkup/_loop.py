@@ -128,17 +128,26 @@ def adam_state(exam) -> None:
 
 def mode(exam, log: Log) -> None:
     """Training in eval(): dropout off, BatchNorm by statistics that no longer follow."""
-    switches = any(
-        isinstance(m, torch.nn.modules.batchnorm._BatchNorm | torch.nn.modules.dropout._DropoutNd)
-        for m in exam.run.model.modules()
-    )
-    if switches and log.modes and not any(log.modes):
+    if has_switches(exam.run.model) and log.modes and not any(log.modes):
         exam.add(
             "eval_mode",
             "certain",
             f"all {len(log.modes)} forward passes of the step ran in eval() mode",
             "train(): this model has layers that differ between the two",
         )
+
+
+def has_switches(model) -> bool:
+    """Whether layers that differ between the modes are in a part that learns, and in eval()."""
+    kinds = torch.nn.modules.batchnorm._BatchNorm | torch.nn.modules.dropout._DropoutNd
+    parts = dict(model.named_modules())
+    for name, module in parts.items():
+        if not isinstance(module, kinds):
+            continue
+        part = module if any(True for _ in module.parameters()) else parts[name.rpartition(".")[0]]
+        if any(p.requires_grad for p in part.parameters()):
+            return True
+    return False
 
 
 def memberships(exam) -> None:

@@ -1,9 +1,11 @@
 """The answers as they arrive at the loss: already squashed, cut off, of the wrong shape."""
 
 import math
+import types
 
 import torch
 
+from ._batches import rebuilt
 from ._data import entropy, gather_targets
 
 SQUASHED = ("softmax", "sigmoid", "_softmax", "hardsigmoid", "softmax2d")
@@ -126,8 +128,13 @@ def log_probabilities(exam, call, answers) -> None:
     """nll_loss and kl_div take logarithms of probabilities and check nothing."""
     if call.name not in ("nll_loss", "kl_div") or answers.dim() < 1:
         return
-    axis = 1 if call.name == "nll_loss" and answers.dim() > 1 else -1
-    total = answers.float().exp().sum(axis)
+    shares = answers.float().exp()
+    if call.name == "nll_loss":
+        totals = [shares.sum(1 if answers.dim() > 1 else -1)]
+    else:  # over any axis, or over a whole example: a map of places is one distribution
+        totals = [shares.sum(axis) for axis in range(-1, -answers.dim(), -1)]
+        totals += [shares.flatten(1).sum(1) if answers.dim() > 1 else shares.sum(-1)]
+    total = min(totals, key=lambda sums: float((sums - 1).abs().max()))
     if not bool(((total - 1).abs() < 0.02).all()):
         exam.add(
             "loss_wrong",
@@ -150,7 +157,7 @@ def reach(exam) -> None:
     targets = task.targets.float()
     beyond = float(((targets < low) | (targets > high)).float().mean())
     exam.measured["targets_beyond_reach"] = beyond
-    if beyond > BEYOND:
+    if beyond > BEYOND and (task.call is not None or lowest_at_the_targets(exam)):
         exam.add(
             "output_range",
             "certain",
@@ -159,6 +166,26 @@ def reach(exam) -> None:
             f"{BEYOND:.0%}; {maker.name} gives {low:g} to {high:g}",
             beyond=beyond,
         )
+
+
+def lowest_at_the_targets(exam) -> bool:
+    """Whether a loss that is written by hand wants answers equal to the targets.
+
+    It need not: an answer may be a spread, a rate, a margin.
+    """
+    answers = exam.seen.outputs[0]
+    targets = exam.task.targets.reshape(answers.shape).to(answers.dtype)
+    losses = []
+    for moved in (0.0, 0.3, -0.3):
+        twin, values = exam.run.twin(), targets + moved * targets.std()
+        output = rebuilt(
+            exam.seen.output, lambda leaf, values=values: values if leaf is answers else leaf
+        )
+        twin.model.forward = types.MethodType(
+            lambda self, *a, output=output, **k: output, twin.model
+        )
+        losses.append(float(twin.loss(exam.run.batches[0])))
+    return all(map(math.isfinite, losses)) and losses[0] < min(losses[1:])
 
 
 def between_classes(exam) -> None:
@@ -217,13 +244,20 @@ def crossed(one: torch.Size, other: torch.Size) -> bool:
     )
 
 
+def numbers_of_columns(targets: torch.Tensor) -> bool:
+    """Whether each row repeats one whole number, of as many as there are columns."""
+    if targets.dim() != 2 or targets.shape[1] < 3 or float(targets.std()) == 0:
+        return False
+    whole = torch.equal(targets, targets.round()) and bool((targets >= 0).all())
+    return whole and bool(((targets == targets[:, :1]) & (targets < targets.shape[1])).all())
+
+
 def class_numbers(exam) -> None:
     """A regression on the numbers of classes."""
     task = exam.task
     if task.kind != "values" or task.answers is None or task.answers.dim() > 2:
         return
-    wide = task.targets.dim() == 2 and task.targets.shape[1] > 2
-    if wide and bool((task.targets == task.targets[:, :1]).all()) and float(task.targets.std()) > 0:
+    if numbers_of_columns(task.targets):
         exam.add(
             "loss_wrong",
             "certain",

@@ -29,7 +29,7 @@ GAIN = 0.15  # and this share of the way less
 DEEP = 8  # layers of weights: what dies out over fewer has another cause than the depth
 NARROW = 3  # units through which little passes
 LONGER = 2  # times the steps, with other new weights, before a change is called the remedy
-PATIENT = 4  # times the steps of a run that is said to be slow: a plateau may end by itself
+PATIENT = 8  # times the steps of a run that is said to be slow: a plateau may end by itself
 AGAIN = 2  # the draw of new weights then
 DISORDER = 0.2  # of what is learnt in order: so much must be lost out of it
 SHORT = 1e-4  # change of the weights in a step, relative to their size: Adam's is near 1e-2
@@ -38,6 +38,9 @@ FADES = 0.2  # the same: so little that skip connections are tried
 ABSURD = 10.0  # times a constant answer's loss: where constants collapse, it says nothing
 HIDDEN = ("input_scale", "target_scale", "dropout", "too_deep")
 REGULARISERS = ("dropout", "weight_decay")
+SLOW = ("rate_low", "optimiser", "target_scale")
+BARELY = 0.9  # share of the way left to a run that has hardly begun
+MORE_THAN = 0.05  # so much less must be left of unseen batches
 FIRST = "its first weights"
 SIGNIFICANT = 4.0  # standard errors: beyond chance, of several looks
 RATES = (10.0, 0.1, 100.0, 0.01)
@@ -265,7 +268,7 @@ def lasts(exam, treatment: Treatment, better: float, gain: float) -> bool:
     A run that is said to be slow is given twice as many as the change is. Weights that stand still
     must help more than a quick optimiser of those that move; what came with Adam, more than Adam.
     """
-    times = PATIENT if treatment.cause in ("rate_low", "optimiser") else LONGER
+    times = PATIENT if treatment.cause in SLOW else LONGER
     without = unchanged(exam, times, fresh=treatment.what != FIRST, draw=AGAIN).end
     treated = trial(exam, treatment, LONGER, draw=AGAIN).end
     exam.measured["left_after_more_steps"] = (without, treated)
@@ -275,7 +278,37 @@ def lasts(exam, treatment: Treatment, better: float, gain: float) -> bool:
     elif not treatment.own and treatment.cause != "optimiser":
         alone = Treatment("", "", quick_adam, own=False)
         without = min(without, trial(exam, alone, LONGER, draw=AGAIN).end)
-    return treated < better * without and treated < without - gain
+    moves = exam.measured.get("relative_size_of_a_step", 1.0) >= SHORT
+    if treatment.cause in SLOW and without < 0.5 and moves and not exam.run.has_taken_steps:
+        return False  # it gets there
+    return treated < better * without and treated < without - gain and holds(exam, treatment)
+
+
+def holds(exam, treatment: Treatment) -> bool:
+    """Whether batches that the treated copy has not seen are better off than the run is now.
+
+    Else it may only have learnt by heart what the run rightly leaves, wrong labels say. A run that
+    has not learnt anything yet is not held against this.
+    """
+    own = exam.paths["own"]
+    reached = min(own.start, own.best)
+    batches = treatment.batches or exam.run.batches
+    if reached > BARELY or len(batches) < 2 or not exam.bounded:
+        return True
+    twin = exam.run.twin(fresh=True)
+    take_step = (treatment.change(twin) if treatment.change is not None else None) or (
+        twin.own_step if treatment.own else _learners.plain_adam(twin)
+    )
+    learnt, unseen = batches[0::2], batches[1::2][: _learners.FEW]
+    least = math.inf
+    for done in range(1, LONGER * _learners.STEPS + 1):
+        twin.model.train()
+        take_step(learnt[done % len(learnt)])
+        if done % (_learners.STEPS // 4) == 0:
+            loss = twin.mean_loss(unseen)
+            least = min(least, _learners.path([loss] * 3, exam.reference, exam.lowest).end)
+    exam.measured["left_of_unseen_with_change"] = least
+    return least < reached - MORE_THAN
 
 
 def order_of_classes(exam) -> None:
@@ -296,7 +329,8 @@ def order_of_classes(exam) -> None:
         )
         ends.append(_learners.path(losses, exam.reference, exam.lowest).end)
     exam.measured["left_in_order_and_out_of_it"] = ends
-    if ends[1] < ends[0] + DISORDER * max(1 - ends[0], DISORDER):
+    bound = min(ends[0] + DISORDER * max(1 - ends[0], DISORDER), 1.5 * ends[0] + 0.03)
+    if ends[1] < bound:
         exam.add(
             "loss_wrong",
             "likely",

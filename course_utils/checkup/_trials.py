@@ -5,7 +5,7 @@ import math
 import torch
 
 from . import _learners, _treatments
-from ._batches import examples
+from ._batches import examples, joined, shuffled, take, tensors
 from ._data import agreement, neighbours
 from ._gradients import alike
 from ._learners import follow, path, plain_adam
@@ -15,6 +15,8 @@ RARE = 0.85  # share of one class beyond which the others are looked at
 WORTHLESS = 0.01  # share of a fresh network's way to the lowest loss, left by a constant answer
 CHANCE = 2.5  # standard errors: what is alike by chance, of several looks, stays below
 LITTLE = 0.3  # of them answered rightly
+A_FEW, OFTEN = 4, 20  # names of an example; examples for each name, to learn about it
+TOLD = 0.75  # mean of the recalls that is reached where the classes can be told apart
 PATIENCE = 2  # times as many further steps, before it is said that they are not learnt
 
 
@@ -39,6 +41,7 @@ def trials(exam) -> None:
         statistics(exam, twin, late)
         symmetry(exam, twin)
         majority(exam, late)
+        sorted_batches(exam)
     if exam.explained():
         exam.untested.append("changes of one thing at a time (a finding explains the run)")
         return
@@ -78,6 +81,31 @@ def stands_still(exam, late) -> None:
         )
 
 
+def sorted_batches(exam) -> None:
+    """Batches of like labels, that a sampler may mean: is more learnt if they are shuffled."""
+    if "entropy_within_and_shuffled" not in exam.measured:
+        return
+    within, expected = exam.measured["entropy_within_and_shuffled"]
+    mixed, left = shuffled(exam.run.batches), [math.inf, 0.0]
+    for which, batches in enumerate((exam.run.batches, mixed) if mixed else ()):
+        steps = (_learners.STEPS // len(batches) + 1) * len(batches) - 1  # ends on the last
+        judged = mixed[: _learners.FEW]
+        losses, _ = follow(exam, batches, steps, fresh=True, judged=judged)
+        left[which] = path(losses, exam.reference, exam.lowest).end
+    exam.measured["left_as_sorted_and_shuffled"] = left
+    if not left[0] < _treatments.GAIN + left[1]:
+        exam.add(
+            "sorted_batches",
+            "certain",
+            f"entropy of the labels within a batch {within:.2f} nats, if shuffled {expected:.2f}; "
+            f"of all examples' loss {min(left[0], 99):.0%} is left after some epochs, if shuffled "
+            f"{left[1]:.0%}",
+            f"{_treatments.GAIN:.0%} of the way from a constant answer to the lowest loss",
+            within=within,
+            shuffled=expected,
+        )
+
+
 def has_norms(model) -> bool:
     """Whether BatchNorm is anywhere in it."""
     return any(isinstance(module, NORMS) for module in model.modules())
@@ -89,23 +117,42 @@ def statistics(exam, twin, late) -> None:
         return
     if max(map(examples, exam.heart)) < 2:
         return
-    way, gaps = max(exam.heart_reference - exam.lowest, 1e-9), []
-    for learner, batches in ((late, exam.run.batches[: _learners.FEW]), (twin, exam.heart)):
-        batch, running = (learner.mean_loss(batches, kind) for kind in ("batch", "running"))
-        gap = (running - batch) / way
-        gaps.append(gap if math.isfinite(gap) else math.inf)
-    exam.measured["gap_of_running_statistics_on_all"] = gaps[0]
-    gap = exam.measured["gap_of_running_statistics"] = gaps[1]
-    if gap > 0.3 and gaps[0] > 0.15:
+    few, every = exam.heart, exam.run.batches
+    wide, _ = gap_of_statistics(exam, late, every[: _learners.FEW])
+    gap, losses = gap_of_statistics(exam, twin, few)
+    exam.measured["gap_of_running_statistics_on_all"] = wide
+    exam.measured["gap_of_running_statistics"] = gap
+    more = PATIENCE * _learners.STEPS if averages_slowly(twin.model) else 0
+    if gap > 0.3 and wide > 0.15 and more:  # it may only not have come so far
+        for learner, batches in ((twin, few), (late, every)):
+            for step in range(more):
+                learner.model.train()
+                learner.own_step(batches[step % len(batches)])
+        wide, _ = gap_of_statistics(exam, late, every[: _learners.FEW])
+        gap, losses = gap_of_statistics(exam, twin, few)
+    if gap > 0.3 and wide > 0.15:
         exam.add(
             "batchnorm",
             "likely",
-            f"{_learners.STEPS} steps on the same {sum(map(examples, exam.heart))} examples, and "
-            f"eval() still gives them a loss of {running:.3g}; by the batch's own statistics "
-            f"{batch:.3g}",
+            f"{_learners.STEPS + more} steps on the same {sum(map(examples, few))} examples, and "
+            f"eval() still gives them a loss of {losses[1]:.3g}; by the batch's own statistics "
+            f"{losses[0]:.3g}",
             f"30 % of the way to a constant answer's loss, {exam.heart_reference:.3g}",
             gap=gap,
         )
+
+
+def averages_slowly(model) -> bool:
+    """Whether some BatchNorm's running statistics follow more slowly than is usual."""
+    norms = [module for module in model.modules() if isinstance(module, NORMS)]
+    return any(norm.momentum is not None and norm.momentum < 0.1 for norm in norms)
+
+
+def gap_of_statistics(exam, twin, batches) -> tuple[float, list[float]]:
+    """Loss by running statistics less that by the batch's own, as a share of the way; and both."""
+    losses = [twin.mean_loss(batches, kind) for kind in ("batch", "running")]
+    gap = (losses[1] - losses[0]) / max(exam.heart_reference - exam.lowest, 1e-9)
+    return gap if math.isfinite(gap) else math.inf, losses
 
 
 def answers_spread(exam, twin) -> None:
@@ -143,7 +190,7 @@ def majority(exam, twin) -> None:
         twin.model.train()
         twin.own_step(exam.run.batches[step % len(exam.run.batches)])
     recall = exam.measured["recall_of_the_rare"] = recall_of_the_rare(exam, twin)
-    if recall < LITTLE:
+    if recall < LITTLE and can_be_told_apart(exam):
         exam.add(
             "imbalance",
             "likely",
@@ -154,16 +201,46 @@ def majority(exam, twin) -> None:
         )
 
 
-def recall_of_the_rare(exam, twin) -> float | None:
-    """The share of labels other than the most frequent that are answered rightly."""
+def can_be_told_apart(exam) -> bool:
+    """Whether the remedy works: as many rare examples as others, and unseen ones are told apart.
+
+    Where they are not, the rare may be rare by chance, as clicks are; True if it cannot be tried.
+    """
+    learnt, unseen = exam.run.batches[0::2], exam.run.batches[1::2]
+    whole = joined(learnt)
+    if whole is None or not unseen or exam.task.leaf is None:
+        return True
+    labels = exam.task.targets_of(whole)
+    if labels.numel() != examples(whole):
+        return True
+    rare = labels.flatten() != exam.measured["most_frequent"]
+    kinds = [torch.nonzero(which).flatten() for which in (rare, ~rare)]
+    if not all(map(len, kinds)):
+        return True
+    twin, chance = exam.run.twin(fresh=True), torch.Generator().manual_seed(0)
+    take_step = plain_adam(twin, 3e-3)
+    half = max(examples(learnt[0]) // 2, 4)
+    for _ in range(PATIENCE * _learners.STEPS):
+        rows = [k[torch.randint(len(k), (half,), generator=chance)] for k in kinds]
+        twin.model.train()
+        take_step(take(whole, torch.cat(rows)))
+    recalls = [recall_of_the_rare(exam, twin, unseen, of) for of in (True, False)]
+    exam.measured["recalls_if_as_frequent"] = recalls
+    return None in recalls or sum(recalls) / 2 >= TOLD
+
+
+def recall_of_the_rare(exam, twin, batches=None, rare=True) -> float | None:
+    """The share of labels other than the most frequent (or only it) that are answered rightly."""
     recalls = []
-    for batch in exam.run.batches[: _learners.FEW]:
+    for batch in batches or exam.run.batches[: _learners.FEW]:
         with twin.settled("batch" if examples(batch) > 1 else "running"):
             task = exam.same_task(exam.pass_of(twin, batch), batch)
         right = None if task is None else task.right()
         if right is None or len(right) != task.targets.numel():
             return None
-        recalls += right[task.targets.flatten() != exam.measured["most_frequent"]].tolist()
+        recalls += right[
+            (task.targets.flatten() != exam.measured["most_frequent"]) == rare
+        ].tolist()
     return sum(recalls) / len(recalls) if recalls else None
 
 
@@ -204,6 +281,9 @@ def aside(exam) -> None:
     gained = max(gained, neighbours(exam))
     if gained > CHANCE or (whole < 128 and exam.run.note):
         return
+    if rarely_met(exam):
+        exam.untested.append("whether unseen batches gain anything (names that are rarely met)")
+        return
     exam.add(
         "labels_say_nothing" if whole >= 128 else "too_little_data",
         "likely",
@@ -215,6 +295,20 @@ def aside(exam) -> None:
         seen=ways[0],
         unseen=ways[1],
     )
+
+
+def rarely_met(exam) -> bool:
+    """Whether the inputs are a few names each, of users or words, of which each is met rarely.
+
+    What is said of one name tells nothing of another, so unseen examples need many more seen.
+    """
+    count, given = examples(exam.run.batches[0]), exam.seen.inputs
+    if not given or any(t.is_floating_point() or t.numel() > A_FEW * count for t in given):
+        return False
+    leaves = [[tensors(batch)[i] for i in exam.input_leaves] for batch in exam.run.batches]
+    names = [max(len(torch.cat([p.flatten() for p in part]).unique()), 1)
+             for part in zip(*leaves, strict=True)]  # fmt: skip
+    return sum(map(examples, exam.run.batches)) < OFTEN * max(names, default=1)
 
 
 def beyond_chance(exam, twin, batches) -> float:
