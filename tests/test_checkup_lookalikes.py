@@ -135,3 +135,87 @@ def test_a_straight_line_may_be_all_that_is_needed():
         return F.mse_loss(model(batch[0]), batch[1])
 
     assert not causes(examined(model, squares, batched(32, inputs, targets), adam(model, 1e-2)))
+
+
+def test_missing_labels_that_the_loss_masks():
+    torch.manual_seed(0)
+    inputs = torch.randn(512, 8)
+    labels = (inputs[:, :4] > 0).float()
+    labels[torch.rand(512, 4) < 0.3] = torch.nan
+    model = mlp(8, 32, 4)
+
+    def of_the_known(model, batch):
+        known = batch[1].isfinite()
+        return F.binary_cross_entropy_with_logits(model(batch[0])[known], batch[1][known])
+
+    assert not causes(examined(model, of_the_known, batched(32, inputs, labels), adam(model)))
+
+
+class Pooled(nn.Module):
+    """Computes a summary that its loss does not use."""
+
+    def __init__(self):
+        super().__init__()
+        self.reads, self.pools, self.says = mlp(12, 32, 32), nn.Linear(32, 16), nn.Linear(32, 4)
+
+    def forward(self, inputs):
+        read = self.reads(inputs).relu()
+        return self.says(read), self.pools(read)
+
+
+def test_a_summary_that_nobody_uses():
+    torch.manual_seed(0)
+    model = Pooled()
+
+    def loss(model, batch):
+        return F.cross_entropy(model(batch[0])[0], batch[1])
+
+    assert "no_gradient" not in causes(examined(model, loss, clusters(), adam(model)))
+
+
+def test_a_step_that_draws_data_of_its_own():
+    torch.manual_seed(0)
+    model = mlp(12, 32, 4)
+    unlabelled = torch.randn(7, 16, 12)
+    endless = (rows for _ in iter(int, 1) for rows in unlabelled)
+
+    def step(model, optimizer, batch):
+        optimizer.zero_grad()
+        loss = cross_entropy(model, batch)
+        beside = next(endless)
+        (loss + (model(beside) - model(-beside)).square().sum()).backward()
+        optimizer.step()
+        return loss.item()
+
+    found = causes(examined(model, cross_entropy, clusters(), adam(model), step))
+    assert "stale_gradients" not in found
+
+
+def test_a_head_that_trains_on_a_body_in_eval():
+    torch.manual_seed(0)
+    body = nn.Sequential(nn.Linear(12, 32), nn.BatchNorm1d(32), nn.ReLU())
+    model = nn.Sequential(body, nn.Sequential(nn.Dropout(0.1), nn.Linear(32, 4)))
+
+    def step(model, optimizer, batch):
+        model.eval()
+        model[1].train()
+        optimizer.zero_grad()
+        loss = cross_entropy(model, batch)
+        loss.backward()
+        optimizer.step()
+        return loss.item()
+
+    found = causes(examined(model, cross_entropy, clusters(), adam(model), step))
+    assert "eval_mode" not in found
+
+
+def test_sparse_gradients_are_examined():
+    torch.manual_seed(0)
+    words = torch.randint(40, (512, 6))
+    labels = (words < 20).sum(1).gt(3).long()
+    model = nn.Sequential(nn.EmbeddingBag(40, 16, sparse=True), nn.Linear(16, 2))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
+    cross_entropy(model, (words[:32], labels[:32])).backward()
+    kept = model[0].weight.grad.coalesce().values().clone()
+    assert not causes(examined(model, cross_entropy, batched(32, words, labels), optimizer))
+    assert torch.equal(model[0].weight.grad.coalesce().values(), kept)

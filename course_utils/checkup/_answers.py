@@ -219,7 +219,7 @@ def own_label(exam) -> None:
         return
     free = seen.outputs[0].detach().clone().requires_grad_()
     answer = _batches.rebuilt(seen.output, lambda leaf: free if leaf is seen.outputs[0] else leaf)
-    twin.model.forward = types.MethodType(lambda self, *args, **kwargs: answer, twin.model)
+    twin.answer_with(answer)
 
     def pull(part, seed=SEED):
         seed_everything(seed)
@@ -296,13 +296,7 @@ def relabelled(batch, leaf: int, row: int, source: int, place: bool = False):
         new = moved[row].clone()
         new[tuple(differ)] = moved[source][tuple(differ)]
     moved[row] = new
-    place = iter(range(len(_batches.tensors(batch))))
-    return _batches.rebuilt(
-        batch,
-        lambda part: (
-            (targets if next(place) == leaf else part) if isinstance(part, torch.Tensor) else part
-        ),
-    )
+    return _batches.replaced(batch, leaf, targets)
 
 
 def correlation(answers: torch.Tensor, targets: torch.Tensor) -> float:
@@ -359,8 +353,13 @@ def own_answers(exam) -> None:
         return
     difference = differs(expected, alone)
     exam.measured["answers_change_with_the_batch"] = difference
+
+
+def mixing(exam) -> None:
+    """Answers that change with the batch: a fault, unless the run learns less in other company."""
+    difference = exam.measured.get("answers_change_with_the_batch", 0.0)
     if difference and not company_matters(exam):
-        norm = next((m for m in model.model.modules() if plain_batchnorm(m)), None)
+        norm = next((m for m in exam.run.model.modules() if plain_batchnorm(m)), None)
         exam.add(
             "batchnorm" if norm is not None else "mixed_examples",
             "likely" if norm is not None else "certain",
@@ -412,21 +411,12 @@ def affine(exam) -> None:
     batch = exam.heart[0]
     leaves = _batches.tensors(batch)
     floats = [i for i in exam.input_leaves if leaves[i].is_floating_point()]
-    layers = [p for p in exam.run.model.parameters() if p.dim() >= 2]
     if len(exam.input_leaves) != 1 or not floats or exam.answers_itself:
         return
     twin, inputs = exam.run.twin(), leaves[floats[0]].detach()
 
     def answers(values):
-        place = iter(range(len(leaves)))
-        part = _batches.rebuilt(
-            batch,
-            lambda leaf: (
-                (values if next(place) == floats[0] else leaf)
-                if isinstance(leaf, torch.Tensor)
-                else leaf
-            ),
-        )
+        part = _batches.replaced(batch, floats[0], values)
         with twin.settled("running"):
             return exam.before_squashing(exam.pass_of(twin, part))
 
@@ -436,12 +426,18 @@ def affine(exam) -> None:
     line = -STRETCH * (once - zero)
     bent = float((turned - zero - line).float().norm() / line.float().norm())
     exam.measured["bent"] = bent
-    if bent < 1e-3 and len(layers) > 1 and bending_helps(exam):
+
+
+def straight(exam) -> None:
+    """Layers that make one straight line: a fault, if more is learnt with ReLUs between them."""
+    layers = sum(p.dim() >= 2 for p in exam.run.model.parameters())
+    bent = exam.measured.get("bent", 1.0)
+    if bent < 1e-3 and layers > 1 and bending_helps(exam):
         exam.add(
             "no_nonlinearity",
             "likely",
             f"inputs turned round and {STRETCH:g} times as large give answers that are turned "
-            f"round and {STRETCH:g} times as large, to {bent:.0e}, through {len(layers)} layers",
+            f"round and {STRETCH:g} times as large, to {bent:.0e}, through {layers} layers",
             "1e-3, rounding: layers without an activation between them are one linear layer",
             bent=bent,
         )

@@ -99,16 +99,20 @@ def take(batch, rows: torch.Tensor):
     return rebuilt(batch, pick)
 
 
-def renumbered(batch, leaf: int, numbers: torch.Tensor):
-    """The batch with other numbers for its targets."""
+def replaced(batch, leaf: int, tensor: torch.Tensor):
+    """The batch with another tensor in the place of one of its tensors."""
     place = iter(range(len(tensors(batch))))
 
-    def changed(part):
-        if not isinstance(part, torch.Tensor) or next(place) != leaf:
-            return part
-        return numbers.to(part.dtype)[part.long()]
+    def other(part):
+        return tensor if isinstance(part, torch.Tensor) and next(place) == leaf else part
 
-    return rebuilt(batch, changed)
+    return rebuilt(batch, other)
+
+
+def renumbered(batch, leaf: int, numbers: torch.Tensor):
+    """The batch with other numbers for its targets."""
+    targets = tensors(batch)[leaf]
+    return replaced(batch, leaf, numbers.to(targets.dtype)[targets.long()])
 
 
 def few(batches: list, count: int = 32) -> list:

@@ -131,9 +131,14 @@ def same_bits(one, other) -> bool:
     if isinstance(one, torch.Tensor) and isinstance(other, torch.Tensor):
         if one.shape != other.shape or one.dtype != other.dtype:
             return False
-        flat = one.detach().reshape(-1), other.detach().reshape(-1)
+        if one.layout == torch.sparse_coo and other.layout == torch.sparse_coo:
+            one, other = one.detach().coalesce(), other.detach().coalesce()
+            return same_bits(one.indices(), other.indices()) and same_bits(
+                one.values(), other.values()
+            )
         if one.numel() == 0 or one.layout != torch.strided:
-            return True
+            return one.layout == other.layout
+        flat = one.detach().reshape(-1), other.detach().reshape(-1)
         return torch.equal(*(part.contiguous().view(torch.uint8) for part in flat))
     if isinstance(one, dict) and isinstance(other, dict):
         return one.keys() == other.keys() and all(same_bits(one[k], other[k]) for k in one)

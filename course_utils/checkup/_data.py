@@ -2,7 +2,8 @@
 
 import torch
 
-from ._batches import axis_of, examples, rebuilt, tensors
+from ._batches import axis_of, examples, replaced, tensors
+from ._task import same_leaf
 
 NEAR = 1024  # examples whose nearest neighbours are looked at
 FULL = 64  # examples; a larger batch that comes again and again may be all there is
@@ -159,19 +160,13 @@ def looks_ahead(exam, given: torch.Tensor) -> bool:
 
     So do autoencoders and models that repeat what they have read, or that shift it themselves.
     """
-    leaf = next((i for i, t in enumerate(tensors(exam.run.batches[0])) if same(t, given)), None)
+    batch = exam.run.batches[0]
+    leaf = same_leaf(batch, given)
     if leaf is None or given.dim() < 2 or not exam.seen.outputs:
         return False
-    batch, places = exam.run.batches[0], given.shape[1]
-    other = given.clone()
+    places, other = given.shape[1], given.clone()
     other[:, -1] = given[:, -1].roll(1, 0)
-    place = iter(range(len(tensors(batch))))
-    changed = rebuilt(
-        batch,
-        lambda part: (
-            (other if next(place) == leaf else part) if isinstance(part, torch.Tensor) else part
-        ),
-    )
+    changed = replaced(batch, leaf, other)
     answers = []
     for part in (batch, changed):
         twin = exam.run.twin()
@@ -183,11 +178,6 @@ def looks_ahead(exam, given: torch.Tensor) -> bool:
     before, after = (a.movedim(axis, 0) for a in answers)
     ahead = not torch.allclose(before[:-1], after[:-1], rtol=1e-4, atol=1e-6)
     return ahead or torch.equal(before[-1], after[-1])
-
-
-def same(one: torch.Tensor, other: torch.Tensor) -> bool:
-    """Whether two tensors are equal in shape and numbers."""
-    return one.shape == other.shape and torch.equal(one, other)
 
 
 def same_numbers(one: torch.Tensor, other: torch.Tensor) -> bool:
@@ -221,13 +211,17 @@ def inputs(exam) -> None:
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
             exam.first_bad_input(tensor)
             break
+    if exam.stopped:
+        return
+    borne = set()  # tensors whose missing numbers the run fills or masks
     for batch_number, batch in enumerate([*exam.run.batches, *exam.run.beyond]):
-        for leaf in tensors(batch):
-            if leaf.is_floating_point() and not bool(torch.isfinite(leaf).all()):
-                if not exam.stopped:
-                    exam.first_bad_input(leaf, batch_number)
+        for place, leaf in enumerate(tensors(batch)):
+            bad = leaf.is_floating_point() and not bool(torch.isfinite(leaf).all())
+            if bad and place not in borne:
+                exam.first_bad_input(leaf, batch_number)
                 if exam.stopped:
                     return
+                borne.add(place)
     exam.input_oddity = max(map(oddity, exam.float_inputs()), default=("", 0.0), key=lambda o: o[1])
 
 

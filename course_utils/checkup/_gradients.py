@@ -6,6 +6,8 @@ from collections import Counter
 import torch
 
 from ._batches import tensors
+from ._copies import seed_everything
+from ._run import SEED
 from ._watch import watched
 
 DEAD = 0.98  # share of a layer's units that answer zero to every example
@@ -161,13 +163,28 @@ def cut(exam) -> None:
         if id(p) in used and p.requires_grad and p.grad is None and (not held or id(p) in held)
     ]
     exam.measured["used_without_gradient"] = names
-    if names and not copy_of_another(exam.twin.model, names):
+    if names and not copy_of_another(exam.twin.model, names) and matter(exam, names):
         exam.add(
             "no_gradient",
             "likely",
             f"{len(names)} tensors of weights are used and get no gradient (the first: {names[0]})",
             "a gradient for all that is used and wants one: look for detach, no_grad, numpy",
         )
+
+
+def matter(exam, names: list[str]) -> bool:
+    """Whether the loss changes with these weights; what is computed and not used may stand by."""
+    losses = []
+    for noise in (0.0, 0.1):
+        twin = exam.run.twin()
+        twin.model.train()
+        weights = dict(twin.model.named_parameters())
+        with torch.no_grad():
+            for name in names:
+                weights[name] += noise * torch.randn_like(weights[name])
+            seed_everything(SEED)
+            losses.append(float(twin.loss(exam.run.batches[0])))
+    return losses[0] != losses[1]
 
 
 def copy_of_another(model, names: list[str]) -> bool:

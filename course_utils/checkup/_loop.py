@@ -18,7 +18,7 @@ class Log:
     gradients: list[dict] = field(default_factory=list)  # by name, when the optimiser moved
     calls: list[int] = field(default_factory=list)  # the calls in which it did
     rates: list[float] = field(default_factory=list)
-    modes: list[bool] = field(default_factory=list)  # model.training during forwards
+    modes: list[bool] = field(default_factory=list)  # of layers that differ, at each pass
     closure: bool = False  # whether the optimiser was given one
     before: dict = field(default_factory=dict)
     after_one: dict = field(default_factory=dict)
@@ -46,7 +46,10 @@ def step_log(exam, *, forget=False, batch=None, clean=False, moves=2) -> Log:
         log.rates.append(float(optimizer.param_groups[0]["lr"]))
         moved.append(True)
 
-    hooks = [twin.model.register_forward_pre_hook(lambda m, a: log.modes.append(m.training))]
+    hooks = [
+        layer.register_forward_pre_hook(lambda m, a: log.modes.append(m.training))
+        for layer in switching(twin.model)
+    ]
     if twin.optimizer is not None:
         hooks.append(twin.optimizer.register_step_pre_hook(before_move))
     if clean and twin.optimizer is not None:
@@ -128,26 +131,25 @@ def adam_state(exam) -> None:
 
 def mode(exam, log: Log) -> None:
     """Training in eval(): dropout off, BatchNorm by statistics that no longer follow."""
-    if has_switches(exam.run.model) and log.modes and not any(log.modes):
+    if log.modes and not any(log.modes):
         exam.add(
             "eval_mode",
             "certain",
-            f"all {len(log.modes)} forward passes of the step ran in eval() mode",
+            "dropout and BatchNorm are in eval() mode in every forward pass of the step",
             "train(): this model has layers that differ between the two",
         )
 
 
-def has_switches(model) -> bool:
-    """Whether layers that differ between the modes are in a part that learns, and in eval()."""
+def switching(model) -> list:
+    """The layers that differ between the modes and belong to a part that learns."""
     kinds = torch.nn.modules.batchnorm._BatchNorm | torch.nn.modules.dropout._DropoutNd
-    parts = dict(model.named_modules())
+    parts, found = dict(model.named_modules()), []
     for name, module in parts.items():
-        if not isinstance(module, kinds):
-            continue
-        part = module if any(True for _ in module.parameters()) else parts[name.rpartition(".")[0]]
-        if any(p.requires_grad for p in part.parameters()):
-            return True
-    return False
+        if isinstance(module, kinds):
+            own = any(True for _ in module.parameters())
+            part = module if own else parts[name.rpartition(".")[0]]
+            found += [module] if any(p.requires_grad for p in part.parameters()) else []
+    return found
 
 
 def memberships(exam) -> None:
@@ -223,7 +225,12 @@ def stale(exam, log: Log) -> None:
         return
     share = float((kept - clean).norm() / clean.norm().clamp_min(1e-12))
     exam.measured["share_of_old_gradient"] = share
-    if share > 0.05:
+    if share <= 0.05:
+        return
+    again = step_log(exam)
+    if not torch.equal(flat(again.gradients[-1]), kept):
+        exam.untested.append("old gradients (the step draws data of its own)")
+    else:
         exam.add(
             "stale_gradients",
             "certain",

@@ -1,7 +1,7 @@
 """The answers as they arrive at the loss: already squashed, cut off, of the wrong shape."""
 
 import math
-import types
+from functools import partial
 
 import torch
 
@@ -178,14 +178,14 @@ def lowest_at_the_targets(exam) -> bool:
     losses = []
     for moved in (0.0, 0.3, -0.3):
         twin, values = exam.run.twin(), targets + moved * targets.std()
-        output = rebuilt(
-            exam.seen.output, lambda leaf, values=values: values if leaf is answers else leaf
-        )
-        twin.model.forward = types.MethodType(
-            lambda self, *a, output=output, **k: output, twin.model
-        )
+        twin.answer_with(rebuilt(exam.seen.output, partial(instead, answers, values)))
         losses.append(float(twin.loss(exam.run.batches[0])))
     return all(map(math.isfinite, losses)) and losses[0] < min(losses[1:])
+
+
+def instead(given: torch.Tensor, other: torch.Tensor, leaf):
+    """The other in the place of what was given."""
+    return other if leaf is given else leaf
 
 
 def between_classes(exam) -> None:

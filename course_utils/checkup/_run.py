@@ -2,6 +2,7 @@
 
 import copy
 import inspect
+import types
 import warnings
 from collections.abc import Mapping
 from contextlib import contextmanager
@@ -84,6 +85,10 @@ class Twin:
     def loss(self, batch) -> torch.Tensor:
         """The run's own loss of a batch, one number."""
         return one_number(self._loss(self.model, batch))
+
+    def answer_with(self, output) -> None:
+        """From now on the model gives this, whatever it is given."""
+        self.model.forward = types.MethodType(lambda model, *args, **kwargs: output, self.model)
 
     def own_step(self, batch) -> None:
         """The run's own training step, or the plain one with its optimiser."""

@@ -265,8 +265,9 @@ def likeliest(exam, helped, untreated: float, better: float, gain: float) -> Non
 def lasts(exam, treatment: Treatment, better: float, gain: float) -> bool:
     """Whether the change helps as much with more steps and other new weights.
 
-    A run that is said to be slow is given twice as many as the change is. Weights that stand still
-    must help more than a quick optimiser of those that move; what came with Adam, more than Adam.
+    A run that is said to be slow is given four times as many as the change is, and must not arrive.
+    Weights that stand still must help more than a quick optimiser of those that move; what came
+    with Adam, more than Adam.
     """
     times = PATIENT if treatment.cause in SLOW else LONGER
     without = unchanged(exam, times, fresh=treatment.what != FIRST, draw=AGAIN).end
@@ -280,7 +281,7 @@ def lasts(exam, treatment: Treatment, better: float, gain: float) -> bool:
         without = min(without, trial(exam, alone, LONGER, draw=AGAIN).end)
     moves = exam.measured.get("relative_size_of_a_step", 1.0) >= SHORT
     if treatment.cause in SLOW and without < 0.5 and moves and not exam.run.has_taken_steps:
-        return False  # it gets there
+        return False
     return treated < better * without and treated < without - gain and holds(exam, treatment)
 
 

@@ -86,12 +86,14 @@ def sorted_batches(exam) -> None:
     if "entropy_within_and_shuffled" not in exam.measured:
         return
     within, expected = exam.measured["entropy_within_and_shuffled"]
-    mixed, left = shuffled(exam.run.batches), [math.inf, 0.0]
-    for which, batches in enumerate((exam.run.batches, mixed) if mixed else ()):
+    mixed, left = shuffled(exam.run.batches), []
+    if mixed is None:
+        exam.untested.append("whether sorted batches do harm (they do not fit together)")
+        return
+    for batches in (exam.run.batches, mixed):
         steps = (_learners.STEPS // len(batches) + 1) * len(batches) - 1  # ends on the last
-        judged = mixed[: _learners.FEW]
-        losses, _ = follow(exam, batches, steps, fresh=True, judged=judged)
-        left[which] = path(losses, exam.reference, exam.lowest).end
+        losses, _ = follow(exam, batches, steps, fresh=True, judged=mixed[: _learners.FEW])
+        left.append(path(losses, exam.reference, exam.lowest).end)
     exam.measured["left_as_sorted_and_shuffled"] = left
     if not left[0] < _treatments.GAIN + left[1]:
         exam.add(

@@ -1,5 +1,0 @@
-"""The fourth bank: to be looked at once."""
-
-from ..registry import Bank
-
-BANK = Bank()
