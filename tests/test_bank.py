@@ -11,9 +11,9 @@ from bank.causes import CAUSES, NAMES, PARTS, ROWS
 from bank.registry import bank
 from bank.runs import Run
 
-BANK = bank("fourth")
+BANK = bank("fifth")
 SICK, HEALTHY = BANK.SICK, BANK.HEALTHY
-VERIFIED = json.loads((Path(__file__).parent / "bank" / "fourth" / "verified.json").read_text())
+VERIFIED = json.loads((Path(__file__).parent / "bank" / "fifth" / "verified.json").read_text())
 SPREAD = 17  # every so many of the runs are built here; verify.py builds all
 
 
@@ -29,12 +29,10 @@ def test_a_third_of_the_sick_runs_have_two_faults():
     assert 3 * len(two) >= len(SICK) and len(two) >= 8
 
 
-def test_groups_of_causes_come_about_as_often_as_published():
-    planted = [NAMES[cause].row for entry in SICK.values() for cause in entry.planted]
-    for row, share in ROWS.items():
-        assert share < 2 or row in planted, row
-        assert abs(planted.count(row) / len(planted) - share / sum(ROWS.values())) < 0.06, row
-    assert len(NAMES) == len(CAUSES)
+def test_every_cause_is_planted_twice():
+    planted = Counter(cause for entry in SICK.values() for cause in entry.planted)
+    assert planted == dict.fromkeys(NAMES, 2)
+    assert len(NAMES) == len(CAUSES) and {cause.row for cause in CAUSES} == ROWS.keys()
 
 
 def test_half_of_the_causes_are_foreign_to_the_course():
