@@ -60,8 +60,8 @@ def test_it_builds_the_same_run_twice(name):
     assert isinstance(run, Run)
     for one, other in zip(run.model.parameters(), again.model.parameters(), strict=True):
         assert torch.equal(one, other) or not one.isfinite().all()
-    loss = run.loss(run.model, run.batches[0]).item()
-    assert math.isfinite(loss)
+    bad = "not_finite_inputs" in getattr(SICK.get(name), "planted", ())
+    assert bad or run.loss(run.model, run.batches[0]).isfinite()
     assert run.shown is None or math.isfinite(run.shown)
 
 
