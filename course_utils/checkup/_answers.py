@@ -12,6 +12,7 @@ from ._run import SEED
 STEPS = 300  # of free answers: they cost the loss alone, no network
 MANY = 256  # examples that the best constant answer is fitted to
 STRETCH = 30.0  # far enough that a tanh saturates, and a ReLU turned round closes
+STUCK = 0.2  # share of the numbers in the loss that are cut off, from which they do not
 FAR = 30.0  # beyond, free answers would not find back within their steps
 BENT = 0.6  # of what a straight line leaves of the loss, with a ReLU after each layer
 MEANT = 0.8  # of what is left with other company in a batch
@@ -155,6 +156,8 @@ def rewards(exam, batch, answers) -> None:
     targets = None if task.leaf is None else task.targets_of(batch)
     if targets is None or not answers or several(exam) or weighed(exam, batch):
         return
+    if exam.measured.get("share_beyond_a_clip", 0.0) > STUCK:
+        return  # answers that start beyond a clip do not find back
     best = max(answers, key=lambda a: a.numel() == targets.numel())
     if task.kind == "values" and best.numel() == targets.numel() > 2:
         agree = correlation(best, targets)

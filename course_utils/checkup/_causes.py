@@ -40,7 +40,9 @@ CAUSES = {
         N04,
     ),
     "inputs_constant": Cause(
-        "inputs", "Every example looks the same to the model.", "Look at what the loader reads."
+        "inputs",
+        "Every example, or many a one, looks the same to the model.",
+        "Look at what the loader reads.",
     ),
     "imbalance": Cause(
         "labels",
@@ -270,7 +272,7 @@ CAUSES = {
     ),
     "capacity": Cause(
         "model",
-        "The model cannot hold even a few examples, however it is trained.",
+        "Too little passes through its narrowest layer, however it is trained.",
         "Widen its narrowest layer; let nothing between input and answer be smaller than the "
         "number of classes.",
         N03,

@@ -8,6 +8,7 @@ from ._task import same_leaf
 NEAR = 1024  # examples whose nearest neighbours are looked at
 FULL = 64  # examples; a larger batch that comes again and again may be all there is
 NAMES = 1000  # whole numbers that may be names
+MANY = 8  # numbers of an input: so many do not often come again by themselves
 ROWS = 4096  # examples that are compared with one another
 SPREAD_LARGE, SPREAD_SMALL = 10.0, 0.02  # of inputs: beyond, layers drawn for spread 1 misfit
 OFFSET = 3.0  # |mean| over spread: beyond, a layer sees mostly the offset
@@ -108,6 +109,16 @@ def equal_inputs(exam) -> None:
             "inputs that differ",
         )
     elif share > 0.5 and len(torn) > 0.6 * len(shared) and not follows(shared):
+        if len(groups) < 0.5 * len(rows) and rows[0].numel() >= MANY:
+            exam.add(
+                "inputs_constant",
+                "certain",
+                f"{len(rows)} examples of {rows[0].numel()} numbers have {len(groups)} different "
+                f"inputs, and {share:.0%} an equal twin under another label",
+                "nearly as many as examples, and below 50 %: what is equal cannot be told apart",
+                share=share,
+            )
+            return
         exam.add(
             "labels_say_nothing",
             "certain",

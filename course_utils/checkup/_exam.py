@@ -7,7 +7,7 @@ import warnings
 import torch
 
 from . import _answers, _data, _gradients, _learners, _loop, _outputs, _penalty, _screen, _trials
-from ._batches import few, rebuilt, renumbered, tensors
+from ._batches import axis_of, examples, few, rebuilt, renumbered, replaced, tensors
 from ._copies import one_thread, random_state_kept, seed_everything
 from ._findings import Finding, Report, ranked
 from ._run import SEED, Run
@@ -43,7 +43,8 @@ class Exam:
         started = time.perf_counter()
         self.seen = watched(self.twin, batch)
         self.seconds_of_a_step = 3 * (time.perf_counter() - started)  # backward: twice forward
-        self.task = task_of(self.seen, batch)
+        self.beside = frozenset()
+        self.task = self.task_among(batch)
         if self.task.call is None and self.task.kind == "classes" and not self.names_matter(batch):
             self.task = Task("unknown", self.task.answers, None)
         leaves = [same_leaf(batch, tensor) for tensor in self.seen.inputs]
@@ -51,6 +52,37 @@ class Exam:
         self.answers_itself = self.task.leaf in leaves and not found  # an autoencoder
         rest = [i for i in range(len(tensors(batch))) if i != self.task.leaf]
         self.input_leaves = list(dict.fromkeys(found)) or rest[:1]
+
+    def task_among(self, batch) -> Task:
+        """The task; names and weights of examples that stand before the targets are passed over."""
+        first = task = task_of(self.seen, batch)
+        passed: set[int] = set()
+        while task.call is None and task.leaf is not None and self.seen.forwards == 1:
+            if self.is_target(batch, task):
+                self.beside = frozenset(passed)
+                return task
+            passed.add(task.leaf)
+            task = task_of(self.seen, batch, passed)
+        return first
+
+    def is_target(self, batch, task: Task) -> bool:
+        """Whether the loss changes if it is dealt out anew, and not only in proportion to it."""
+        leaf = tensors(batch)[task.leaf]
+        dealt = leaf.flip(axis_of(leaf, examples(batch)))
+        twin = self.run.twin()
+        twin.answer_with(rebuilt(self.seen.output, jittered))
+        losses = []
+        for other in (leaf, dealt, 2 * leaf if leaf.is_floating_point() else dealt):
+            seed_everything(SEED)
+            try:
+                losses.append(twin.loss(replaced(batch, task.leaf, other)).detach())
+            except Exception:
+                return True  # a loss that refuses other numbers there reads them as targets
+        now, anew, doubled = losses
+        if torch.allclose(now, anew, rtol=1e-6, atol=0):
+            return False
+        weighs = task.kind == "values" and leaf.is_floating_point() and bool((leaf >= 0).all())
+        return not (weighs and any(torch.allclose(doubled, n, rtol=1e-4) for n in (now, 2 * now)))
 
     def names_matter(self, batch) -> bool:
         """Whether the loss changes with the classes' numbers; not if it only compares labels.
@@ -88,7 +120,7 @@ class Exam:
 
     def same_task(self, seen, batch):
         """The task in another pass."""
-        task = task_of(seen, batch)
+        task = task_of(seen, batch, self.beside)
         return task if task.kind == self.task.kind else None
 
     def float_inputs(self) -> list[torch.Tensor]:
@@ -145,6 +177,14 @@ class Exam:
         return answers
 
 
+def jittered(leaf):
+    """Floating numbers a little off, so that no two answers are equal."""
+    floating = isinstance(leaf, torch.Tensor) and leaf.is_floating_point()
+    if not floating:
+        return leaf
+    return leaf.detach() * (1 + 0.1 * torch.rand_like(leaf)) + 1e-3 * torch.rand_like(leaf)
+
+
 def noise(leaf):
     """Random numbers in place of floating ones."""
     floating = isinstance(leaf, torch.Tensor) and leaf.is_floating_point()
@@ -165,11 +205,11 @@ TESTS = {
     "targets among the inputs": _data.copied,
     "numbers of classes": _outputs.class_numbers,
     "loss in both modes": _screen.evaluate,
+    "clips in the loss": _gradients.at_a_clip,
     "constant answers": _answers.constant_and_floor,
     "each example its own answer": _answers.own_answers,
     "each label its own answer": _answers.own_label,
     "a straight line": _answers.affine,
-    "clips in the loss": _gradients.at_a_clip,
     "dead units": _gradients.dead_units,
     "widths and depth": _gradients.build,
     "graph": _gradients.cut,

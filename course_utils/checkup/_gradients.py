@@ -10,6 +10,7 @@ from ._copies import seed_everything
 from ._run import SEED
 from ._watch import watched
 
+CLAMPS = ("clamp", "clip", "clamp_min", "clamp_max")
 DEAD = 0.98  # share of a layer's units that answer zero to every example
 
 
@@ -92,7 +93,7 @@ def zeros_given(exam) -> str:
 def at_a_clip(exam) -> None:
     """The share of numbers in the loss that a clamp has cut off: these no longer pull."""
     for call in exam.seen.calls:
-        if call.in_model or call.name not in ("clamp", "clip", "clamp_min", "clamp_max"):
+        if call.in_model or call.name not in CLAMPS:
             continue
         given = call.argument(0, "input")
         if isinstance(given, torch.Tensor) and given.shape == call.result.shape:
@@ -152,15 +153,14 @@ def is_parameter(leaf) -> bool:
 
 
 def cut(exam) -> None:
-    """Weights that are used in the forward pass, and get no gradient all the same."""
+    """Weights that the loss changes with, and that get no gradient all the same."""
     if not exam.gradient or exam.seen.forwards != 1:
         return
-    used = {id(p) for call in exam.seen.calls if call.in_model for p in weights_of(call)}
     held = held_by(exam.twin.optimizer)
     names = [
         name
         for name, p in exam.twin.model.named_parameters()
-        if id(p) in used and p.requires_grad and p.grad is None and (not held or id(p) in held)
+        if p.requires_grad and p.grad is None and (not held or id(p) in held)
     ]
     exam.measured["used_without_gradient"] = names
     if names and not copy_of_another(exam.twin.model, names) and matter(exam, names):

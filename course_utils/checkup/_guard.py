@@ -14,7 +14,7 @@ from ._exam import examined
 from ._findings import Report
 from ._run import Run, Unsupported
 
-SHARE = 0.05  # of the loop's time that snapshots may take
+SHARE = 0.025  # of the loop's time that snapshots may take; looking at the losses takes as much
 MOST = 200  # steps between two snapshots: the batches in between are kept in memory
 REMEMBERED = 50  # losses that a jump is held against
 JUMP = 5.0  # times the range of the remembered losses, above their lowest
@@ -81,7 +81,7 @@ class Guard:
 
     def loss(self, value):
         """Hands the loss of this step on, after a look at it."""
-        number = float(value.detach()) if isinstance(value, torch.Tensor) else float(value)
+        number = value.item() if isinstance(value, torch.Tensor) else float(value)
         if not math.isfinite(number):
             report = self.examine()
             raise Broke(f"step {self.steps}: the loss is {number}", report)
@@ -98,8 +98,11 @@ class Guard:
         """Whether a loss lies far above all that are remembered."""
         if len(self.losses) < REMEMBERED // 2:
             return False
-        low, high = min(self.losses), max(self.losses)
-        return number - low > JUMP * (high - low) and number > 2 * abs(high)
+        high = max(self.losses)
+        if number <= 2 * abs(high):
+            return False  # nearly always, and in a microsecond
+        low = min(self.losses)
+        return number - low > JUMP * (high - low)
 
     def examine(self) -> Report:
         """Replays the steps since the older snapshot on a copy, and examines where they break."""

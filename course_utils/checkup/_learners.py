@@ -41,6 +41,8 @@ def follow(exam, batches, steps: int, *, own=True, fresh=False, change=None, dra
     `change(twin)` comes first and may return another `step(batch)`.
     """
     twin = exam.run.twin(fresh, draw)
+    if own and exam.run.has_taken_steps:
+        hold_rates(twin.optimizer)
     take = twin.own_step if own else plain_adam(twin)
     take = (change(twin) if change is not None else None) or take
     judged = batches[:FEW] if judged is None else judged
@@ -55,6 +57,27 @@ def follow(exam, batches, steps: int, *, own=True, fresh=False, change=None, dra
                 break
     losses += [losses[-1]] * (3 - len(losses))
     return losses, twin
+
+
+def hold_rates(optimizer) -> None:
+    """No rate falls below what it is now.
+
+    A schedule was written for the steps that the run has before it, not for those of the trials.
+    """
+    now, scheduled = [group["lr"] for group in optimizer.param_groups], []
+
+    def before(optimizer, *_):
+        scheduled[:] = [group["lr"] for group in optimizer.param_groups]
+        for group, least in zip(optimizer.param_groups, now, strict=True):
+            if 0 <= group["lr"] < least:
+                group["lr"] = least
+
+    def after(optimizer, *_):
+        for group, rate in zip(optimizer.param_groups, scheduled, strict=True):
+            group["lr"] = rate
+
+    optimizer.register_step_pre_hook(before)
+    optimizer.register_step_post_hook(after)
 
 
 def plain_adam(twin, rate: float = 1e-3, parameters=None):

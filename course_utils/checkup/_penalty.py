@@ -2,6 +2,8 @@
 
 import math
 
+import torch
+
 from . import _learners
 from ._copies import seed_everything
 from ._run import SEED, one_number
@@ -30,7 +32,17 @@ def error_alone(twin):
 
 
 def follows_the_data(exam, twin, added: float) -> bool:
-    """Whether what is added differs from batch to batch: then it is no penalty on weights."""
+    """Whether what is added changes with the answers or the batch: then it penalises no weights."""
+    seen = exam.seen
+    error = [call for call in seen.losses() if not call.in_model][0].result
+    rest = seen.loss - error
+    wanted = [answer for answer in seen.outputs if answer.requires_grad]
+    if wanted and rest.requires_grad:
+        pulls = torch.autograd.grad(rest, wanted, retain_graph=True, allow_unused=True)
+        size = sum(float(pull.abs().sum()) for pull in pulls if pull is not None)
+        own = torch.autograd.grad(seen.loss, wanted, retain_graph=True, allow_unused=True)
+        if size > 0.01 * sum(float(pull.abs().sum()) for pull in own if pull is not None):
+            return True
     if len(exam.run.batches) < 2:
         return False
     seed_everything(SEED)

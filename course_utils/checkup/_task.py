@@ -54,8 +54,8 @@ class Task:
         return self.call.argument(4, "ignore_index", IGNORED)
 
 
-def task_of(seen: Pass, batch) -> Task:
-    """The task as the loss of one batch shows it."""
+def task_of(seen: Pass, batch, beside=frozenset()) -> Task:
+    """The task as the loss of one batch shows it; the tensors `beside` are known for no targets."""
     calls = [call for call in seen.losses() if isinstance(call.argument(0, "input"), torch.Tensor)]
     kinds = dict.fromkeys(CLASSES, "classes") | dict.fromkeys(BINARY, "binary")
     kinds |= dict.fromkeys(VALUES, "values")
@@ -71,7 +71,7 @@ def task_of(seen: Pass, batch) -> Task:
         )
         task.leaf = same_leaf(batch, task.targets)
         return task
-    return by_shapes(seen, batch)
+    return by_shapes(seen, batch, beside)
 
 
 def same_leaf(batch, targets: torch.Tensor) -> int | None:
@@ -84,13 +84,13 @@ def same_leaf(batch, targets: torch.Tensor) -> int | None:
     return None
 
 
-def by_shapes(seen: Pass, batch) -> Task:
+def by_shapes(seen: Pass, batch, beside) -> Task:
     """The task of a loss that is written by hand: by what was not given to the model."""
     if not seen.outputs:
         return Task("unknown", None, None)
     answers, leaves = seen.outputs[0].detach(), tensors(batch)
     given = {leaf.data_ptr() for leaf in seen.inputs}
-    rest = [i for i, leaf in enumerate(leaves) if leaf.data_ptr() not in given]
+    rest = [i for i, leaf in enumerate(leaves) if leaf.data_ptr() not in given and i not in beside]
     count = examples(batch)
     for index in rest:
         leaf = leaves[index]

@@ -9,25 +9,31 @@ from . import _learners
 from ._batches import examples, joined, renumbered, take
 from ._changes import (
     all_weights,
+    attached_step,
+    beside,
+    cuts,
     default_settings,
     dropped,
+    kept_as_they_are,
     no_decay,
     odd_settings,
     plain_loop,
     quick_adam,
     quick_adam_of_held,
     rated,
+    redrawn,
     scaled_answers,
     skipping,
     standardised,
     target_oddity,
+    unclipped,
     without_dropout,
 )
 
 BETTER = 0.6  # a change must leave less than this of what the unchanged run leaves
 GAIN = 0.15  # and this share of the way less
 DEEP = 8  # layers of weights: what dies out over fewer has another cause than the depth
-NARROW = 3  # units through which little passes
+NARROW = 4  # units through which little passes
 LONGER = 2  # times the steps, with other new weights, before a change is called the remedy
 PATIENT = 8  # times the steps of a run that is said to be slow: a plateau may end by itself
 AGAIN = 2  # the draw of new weights then
@@ -36,6 +42,7 @@ SHORT = 1e-4  # change of the weights in a step, relative to their size: Adam's 
 COLLAPSED = 0.01  # spread over the examples, last layer over first
 FADES = 0.2  # the same: so little that skip connections are tried
 ABSURD = 10.0  # times a constant answer's loss: where constants collapse, it says nothing
+CLIPPED = 0.2  # share of the numbers that a clamp in the loss cuts off
 HIDDEN = ("input_scale", "target_scale", "dropout", "too_deep")
 REGULARISERS = ("dropout", "weight_decay")
 SLOW = ("rate_low", "optimiser", "target_scale")
@@ -74,7 +81,10 @@ def treatments(exam) -> None:
     base = unchanged(exam) if exam.run.has_taken_steps or own.start < 0.9 else own
     results = {}
     for treatment in listed:
-        results[treatment.what] = (treatment, trial(exam, treatment))
+        try:
+            results[treatment.what] = (treatment, trial(exam, treatment))
+        except Exception as error:
+            exam.untested.append(f"without {treatment.what} ({type(error).__name__})")
     exam.measured["treatments"] = {name: p.end for name, (_, p) in results.items()}
     exam.measured["left_untreated"] = base.end
     choose(exam, base, results, strict=by_heart and whole)
@@ -141,12 +151,40 @@ def reasoned(exam) -> list[Treatment]:
     cause, odd = odd_settings(groups)
     if odd:
         listed.append(Treatment(cause, odd, default_settings, prior=1))
+    listed += of_the_graph(exam)
+    helper = beside(exam) if 0 < narrowest(exam) <= NARROW else None
+    if helper is not None:
+        what = f"a layer of width {narrowest(exam)} (a wide network beside it if changed)"
+        listed.append(Treatment("capacity", what, helper, own=False, prior=1))
     sizes = [examples(batch) for batch in run.batches]
-    if 0 < max(sizes) <= 4:
+    if 0 < max(sizes) <= 4 and not exam.found("batchnorm"):
         bigger = [joined(run.batches[i : i + 8]) for i in range(0, len(sizes) - 7, 8)]
         if bigger and None not in bigger:
             what = f"batches of {max(sizes)}"
             listed.append(Treatment("batch_too_small", what, batches=bigger, examples=8))
+    return listed
+
+
+def narrowest(exam) -> int:
+    """Units of the narrowest layer, embeddings among them; 0 where it is not known."""
+    embeddings = [m.embedding_dim for m in exam.run.model.modules()
+                  if isinstance(m, torch.nn.Embedding) and m.embedding_dim > 1]  # fmt: skip
+    widths = [exam.measured.get("narrowest", 0), *embeddings]
+    return min(filter(None, widths), default=0)
+
+
+def of_the_graph(exam) -> list[Treatment]:
+    """Changes that let a gradient pass where the run cuts it off."""
+    known, listed = exam.measured, []
+    beyond = known.get("share_beyond_a_clip", 0.0)
+    if beyond > CLIPPED:
+        what = f"a clamp in the loss cuts off {beyond:.0%} (its gradient passed on if changed)"
+        listed.append(Treatment("no_gradient", what, unclipped, own=False, prior=beyond))
+    if "cut_that_may_go" not in known:
+        known["cut_that_may_go"] = cuts(exam)
+    if known["cut_that_may_go"]:
+        what = "a detach() in the model (passed over if changed)"
+        listed.append(Treatment("no_gradient", what, attached_step, own=False, prior=1))
     return listed
 
 
@@ -200,8 +238,12 @@ def choose(exam, base, results, strict: bool) -> None:
     if not exam.run.has_taken_steps and not strict:
         given, anew = (unchanged(exam, LONGER, fresh) for fresh in (False, True))
         exam.measured["left_with_new_weights"] = anew.end
+        change = None
+        if anew.end >= BARELY and kept_as_they_are(exam.run.model):
+            change = redrawn
+            anew = trial(exam, Treatment("", "", redrawn), LONGER)
         if anew.end < better * given.end and anew.end < given.end - gain:
-            helped[FIRST] = (Treatment("initialisation", FIRST, prior=1), anew)
+            helped[FIRST] = (Treatment("initialisation", FIRST, change, prior=1), anew)
     likeliest(exam, helped, untreated, better, gain)
 
 
@@ -218,6 +260,39 @@ def of_two(exam, listed: list[Treatment], results) -> None:
         if way.end < BETTER * untreated and way.end < untreated - GAIN:
             helped[treatment.what] = (treatment, way)
     likeliest(exam, helped, untreated, BETTER, GAIN)
+    if not exam.found(*HIDDEN):
+        at_once(exam, listed)
+
+
+def at_once(exam, listed: list[Treatment]) -> None:
+    """Where several things are odd: all of them changed at once, then all but one of them."""
+    odd = [t for t in listed if t.prior and t.own and t.batches is None]
+    untreated = min(exam.measured["left_untreated"], exam.paths["own"].best)
+
+    def helps(parts: list[Treatment]):
+        way = trial(exam, joint(parts))
+        return way if way.end < min(BETTER * untreated, untreated - GAIN) else None
+
+    way = helps(odd) if len(odd) > 1 else None
+    if way is None:
+        return
+    if len(odd) > 2:  # of two, each has been tried alone
+        odd = [one for one in odd if not helps([other for other in odd if other is not one])]
+    if len(odd) < 2 or not lasts(exam, joint(odd), BETTER, GAIN):
+        return
+    exam.findings = [finding for finding in exam.findings if finding.cause != "optimiser"]
+    for one in odd:
+        told(exam, one.cause, joint(odd).what, untreated, way, BETTER)
+
+
+def joint(parts: list[Treatment]) -> Treatment:
+    """Several changes as one."""
+
+    def change(twin):
+        for part in parts:
+            part.change(twin)
+
+    return replace(parts[0], what=" and ".join(part.what for part in parts), change=change)
 
 
 def with_adam(treatment: Treatment) -> Treatment:
@@ -251,11 +326,16 @@ def likeliest(exam, helped, untreated: float, better: float, gain: float) -> Non
         exam.measured["left_with_given_weights"] = given
         if anew < better * given and anew < given - gain:  # it was the new weights that helped
             treatment = replace(treatment, cause="initialisation", what=f"{FIRST}, and {what}")
+    told(exam, cause_of(exam, treatment), treatment.what, untreated, way, better)
+
+
+def told(exam, cause: str, what: str, untreated: float, way, better: float) -> None:
+    """A finding: what is left of the way without a change, and with it."""
     exam.add(
-        cause_of(exam, treatment),
+        cause,
         "likely",
-        f"{treatment.what}: {min(untreated, 99):.0%} of the way is left after {_learners.STEPS} "
-        f"steps; with that changed, {way.end:.0%}",
+        f"{what}: {min(untreated, 99):.0%} of the way is left after {_learners.STEPS} "
+        f"steps; with that changed, {max(way.end, 0):.0%}",
         f"{better:.0%} of the unchanged; 100 % is the best constant answer, 0 % the lowest loss",
         untreated=untreated,
         treated=way.end,

@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from . import _learners, _treatments
+from . import _learners, _screen, _treatments
 from ._batches import examples, joined, shuffled, take, tensors
 from ._data import agreement, neighbours
 from ._gradients import alike
@@ -13,10 +13,13 @@ from ._run import NORMS
 
 RARE = 0.85  # share of one class beyond which the others are looked at
 WORTHLESS = 0.01  # share of a fresh network's way to the lowest loss, left by a constant answer
-CHANCE = 2.5  # standard errors: what is alike by chance, of several looks, stays below
-LITTLE = 0.3  # of them answered rightly
+CHANCE = 3.0  # standard errors: what is alike by chance, of several looks, stays below
+LITTLE = 0.4  # of them answered rightly
+SOME = 64  # of them, without which nothing is said of unseen ones
 A_FEW, OFTEN = 4, 20  # names of an example; examples for each name, to learn about it
 TOLD = 0.75  # mean of the recalls that is reached where the classes can be told apart
+LONELY, COMPANY = 2, 8  # examples that are few for BatchNorm, and times as many
+A_REST = 0.25  # share of the way from which a run is said to have some left
 PATIENCE = 2  # times as many further steps, before it is said that they are not learnt
 
 
@@ -46,6 +49,7 @@ def trials(exam) -> None:
         exam.untested.append("changes of one thing at a time (a finding explains the run)")
         return
     aside(exam)
+    _screen.in_train_mode(exam)
     if not exam.found("labels_say_nothing", "too_little_data"):
         _treatments.treatments(exam)
     _treatments.order_of_classes(exam)
@@ -117,7 +121,9 @@ def statistics(exam, twin, late) -> None:
     """BatchNorm after some steps: its running statistics against the batch's own."""
     if not has_norms(twin.model):
         return
-    if max(map(examples, exam.heart)) < 2:
+    if max(map(examples, exam.run.batches)) <= LONELY:
+        company(exam)
+    if max(map(examples, exam.heart)) < 2 or exam.found("batchnorm"):
         return
     few, every = exam.heart, exam.run.batches
     wide, _ = gap_of_statistics(exam, late, every[: _learners.FEW])
@@ -141,6 +147,30 @@ def statistics(exam, twin, late) -> None:
             f"{losses[0]:.3g}",
             f"30 % of the way to a constant answer's loss, {exam.heart_reference:.3g}",
             gap=gap,
+        )
+
+
+def company(exam) -> None:
+    """BatchNorm over one or two examples: do as many passes over larger batches arrive further."""
+    batches = exam.run.batches
+    larger = [joined(batches[i : i + COMPANY]) for i in range(0, len(batches), COMPANY)]
+    if exam.paths["own"].best < A_REST or None in larger or len(larger) < 2:
+        return
+    left, judged = [], larger[: _learners.FEW]
+    for part, steps in ((batches, COMPANY * _learners.STEPS), (larger, _learners.STEPS)):
+        _, twin = follow(exam, part, steps, fresh=True, judged=judged)
+        loss = twin.mean_loss(judged, "running")
+        left.append(path([loss] * 3, exam.reference, exam.lowest).end)
+    exam.measured["left_alone_and_in_company"] = left
+    if left[1] < _treatments.BETTER * left[0] and left[1] < left[0] - _treatments.GAIN:
+        exam.add(
+            "batchnorm",
+            "likely",
+            f"batches of {max(map(examples, batches))} under BatchNorm: after as many passes over "
+            f"the data {min(left[0], 99):.0%} of the way is left in eval(); {left[1]:.0%} with "
+            f"batches {COMPANY} times as large",
+            f"{_treatments.BETTER:.0%} of it; of one example the statistics take away its strength",
+            left=left,
         )
 
 
@@ -283,6 +313,9 @@ def aside(exam) -> None:
     gained = max(gained, neighbours(exam))
     if gained > CHANCE or (whole < 128 and exam.run.note):
         return
+    if few_of_the_rare(exam, unseen_all):
+        exam.untested.append("whether unseen batches gain anything (too few of the rare classes)")
+        return
     if rarely_met(exam):
         exam.untested.append("whether unseen batches gain anything (names that are rarely met)")
         return
@@ -297,6 +330,14 @@ def aside(exam) -> None:
         seen=ways[0],
         unseen=ways[1],
     )
+
+
+def few_of_the_rare(exam, batches) -> bool:
+    """Whether nearly all labels are of one class, and these batches hold few others."""
+    if exam.measured.get("share_of_the_most_frequent", 0.0) < RARE or exam.task.leaf is None:
+        return False
+    labels = torch.cat([exam.task.targets_of(batch).flatten() for batch in batches])
+    return int((labels != exam.measured["most_frequent"]).sum()) < SOME
 
 
 def rarely_met(exam) -> bool:
