@@ -1,0 +1,5 @@
+"""The sixth bank: to be looked at once."""
+
+from ..registry import Bank
+
+BANK = Bank()
