@@ -11,9 +11,9 @@ from bank.causes import CAUSES, NAMES, PARTS, ROWS
 from bank.registry import bank
 from bank.runs import Run
 
-BANK = bank("fifth")
+BANK = bank("sixth")
 SICK, HEALTHY = BANK.SICK, BANK.HEALTHY
-VERIFIED = json.loads((Path(__file__).parent / "bank" / "fifth" / "verified.json").read_text())
+VERIFIED = json.loads((Path(__file__).parent / "bank" / "sixth" / "verified.json").read_text())
 SPREAD = 17  # every so many of the runs are built here; verify.py builds all
 
 
@@ -60,9 +60,9 @@ def test_it_builds_the_same_run_twice(name):
     assert isinstance(run, Run)
     for one, other in zip(run.model.parameters(), again.model.parameters(), strict=True):
         assert torch.equal(one, other) or not one.isfinite().all()
-    bad = "not_finite_inputs" in getattr(SICK.get(name), "planted", ())
-    assert bad or run.loss(run.model, run.batches[0]).isfinite()
-    assert run.shown is None or math.isfinite(run.shown)
+    if name in HEALTHY:  # a sick one may have gone to NaN by now: that is its result
+        assert run.loss(run.model, run.batches[0]).isfinite()
+        assert run.shown is None or math.isfinite(run.shown)
 
 
 def test_every_run_is_verified_and_fulfils_its_definition():

@@ -2,11 +2,9 @@
 
 import torch
 from torch import nn
-from torch.overrides import TorchFunctionMode
 
-from ._batches import examples, tensors
 from ._data import oddity
-from ._gradients import CLAMPS, held_by
+from ._gradients import held_by
 from ._learners import plain_adam
 
 
@@ -92,8 +90,6 @@ def no_decay(twin) -> None:
         group["weight_decay"] = 0.0
 
 
-WIDE, WORDS = 128, 16  # units of a network that helps out, and of each name among its inputs
-MOST, NAMED = 4096, 10_000  # numbers of an example that it takes, and different names
 USUAL = {"eps": 1e-8, "betas": (0.9, 0.999), "momentum": 0.9, "alpha": 0.99, "dampening": 0}
 
 
@@ -161,167 +157,6 @@ def quick_adam_of_held(twin):
     """The same on the weights alone that the run itself moves."""
     held = held_by(twin.optimizer)
     return plain_adam(twin, 3e-3, [p for p in twin.model.parameters() if id(p) in held])
-
-
-class Attached(TorchFunctionMode):
-    """Cuts of the graph are passed over: detach() and .data give the tensor itself."""
-
-    CUTS = (torch.Tensor.detach, torch.Tensor.detach_, torch.detach, torch.Tensor.data.__get__)
-
-    def __torch_function__(self, function, types, args=(), kwargs=None):
-        if function in self.CUTS:
-            return args[0]
-        return function(*args, **(kwargs or {}))
-
-
-def attached(twin) -> None:
-    """The loss without any cut of the graph."""
-    whole = twin._loss
-
-    def loss(model, batch):
-        with Attached():
-            return whole(model, batch)
-
-    twin._loss = loss
-
-
-class Unclipped(TorchFunctionMode):
-    """A clamp's result, with the gradient that its logarithm has without the clamp.
-
-    Of a probability p that is cut off to c below, c / p of it; above, (1 - c) / (1 - p); of other
-    numbers all of it. A clamped softmax's logarithm is log_softmax, as p may be 0 already.
-    """
-
-    def __init__(self):
-        super().__init__()
-        self.logits = []  # pairs: a softmax, clamped or not, and a function for its logarithm
-
-    def __torch_function__(self, function, types, args=(), kwargs=None):
-        name, given = getattr(function, "__name__", ""), args[0] if args else None
-        log = next((log for shares, log in self.logits if shares is given), None)
-        if name == "log" and log is not None:
-            return log()
-        result = function(*args, **(kwargs or {}))
-        if name == "softmax":
-            rest = args[1:], kwargs or {}
-            self.logits.append((result, lambda: given.log_softmax(*rest[0], **rest[1])))
-        if name not in CLAMPS or given.shape != result.shape:
-            return result
-        passed = self.passed(given, result)
-        if log is not None:
-            self.logits.append((passed, log))
-        return passed
-
-    @staticmethod
-    def passed(given: torch.Tensor, result: torch.Tensor) -> torch.Tensor:
-        """The result's numbers, and a gradient."""
-        before, after = given.detach(), result.detach()
-        size = torch.ones_like(after)
-        if bool(((before >= 0) & (before <= 1) & (after > 0) & (after <= 1)).all()):
-            low, high = before < after, before > after
-            size[low] = after[low] / before[low].clamp_min(1e-30)
-            size[high] = (1 - after[high]) / (1 - before[high]).clamp_min(1e-12)
-        return after + size * (given - before)
-
-
-def unclipped(twin):
-    """A quick Adam, and gradients pass each clamp."""
-    whole = twin._loss
-
-    def loss(model, batch):
-        with Unclipped():
-            return whole(model, batch)
-
-    twin._loss = loss
-    return quick_adam(twin)
-
-
-def attached_step(twin):
-    """A quick Adam, and no cut of the graph."""
-    attached(twin)
-    return quick_adam(twin)
-
-
-def cuts(exam) -> bool:
-    """Whether a supervised loss cuts the graph of its model, and can do without."""
-    if exam.task.leaf is None:
-        return False  # a target of one's own making is cut off on purpose
-    calls = [call for call in exam.seen.calls if call.name == "detach" and call.in_model]
-    if not any(call.args[0].requires_grad for call in calls):
-        return False
-    twin = exam.run.twin()
-    attached(twin)
-    try:
-        for batch in (exam.run.batches * 2)[:2]:
-            twin.loss(batch).backward()
-    except RuntimeError:
-        return False  # of a state that is kept from batch to batch the cut is needed
-    return True
-
-
-class Beside(nn.Module):
-    """A plain network of two wide layers on whatever the model is given, added to its answers."""
-
-    def __init__(self, inputs: list[torch.Tensor], answers: torch.Tensor):
-        super().__init__()
-        self.shape = answers.shape[1:]
-        self.names = nn.ModuleDict()
-        width = 0
-        for place, leaf in enumerate(inputs):
-            numbers = leaf[0].numel()
-            if not leaf.is_floating_point():
-                self.names[str(place)] = nn.Embedding(int(leaf.max()) + 1, WORDS)
-                numbers *= WORDS
-            width += numbers
-        self.layers = nn.Sequential(
-            *(nn.Linear(width, WIDE), nn.ReLU(), nn.Linear(WIDE, WIDE), nn.ReLU()),
-            nn.Linear(WIDE, self.shape.numel()),
-        )
-
-    def forward(self, inputs: list[torch.Tensor]) -> torch.Tensor:
-        parts = [
-            self.names[str(place)](leaf) if str(place) in self.names else leaf.float()
-            for place, leaf in enumerate(inputs)
-        ]
-        parts = [part.reshape(len(part), -1) for part in parts]
-        return self.layers(torch.cat(parts, 1)).reshape(-1, *self.shape)
-
-
-def beside(exam):
-    """A wide network that helps the model out; None where inputs or answers do not fit one."""
-    if exam.task.leaf is None or exam.answers_itself:
-        return None  # what is learnt of the inputs alone may have to pass through few units
-    inputs, output = exam.seen.inputs, exam.seen.output
-    batches = [tensors(batch) for batch in exam.run.batches]
-    count = examples(exam.run.batches[0])
-    if not isinstance(output, torch.Tensor) or output.shape[:1] != (count,):
-        return None
-    if output[0].numel() > MOST or any(leaf.shape[:1] != (count,) for leaf in inputs):
-        return None
-    whole = []
-    for place, leaf in enumerate(inputs):
-        at = exam.input_leaves[place] if len(inputs) == len(exam.input_leaves) else None
-        parts = [batch[at] for batch in batches] if at is not None else []
-        if not parts or leaf[0].numel() > MOST or any(p.shape[1:] != leaf.shape[1:] for p in parts):
-            return None
-        whole.append(torch.cat(parts))
-        if (
-            not leaf.is_floating_point()
-            and not 0 <= int(whole[-1].min()) <= int(whole[-1].max()) < NAMED
-        ):
-            return None
-
-    def change(twin):
-        helper = Beside(whole, output)
-
-        def after(module, args, kwargs, given):
-            return given + helper(tensors([list(args), dict(kwargs)]))
-
-        twin.model.register_forward_hook(after, with_kwargs=True)
-        wanted = [p for p in twin.model.parameters() if p.requires_grad]
-        return plain_adam(twin, 3e-3, [*wanted, *helper.parameters()])
-
-    return change
 
 
 def kept_as_they_are(model) -> list:

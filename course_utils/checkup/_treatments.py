@@ -7,11 +7,9 @@ import torch
 
 from . import _learners
 from ._batches import examples, joined, renumbered, take
+from ._beside import beside
 from ._changes import (
     all_weights,
-    attached_step,
-    beside,
-    cuts,
     default_settings,
     dropped,
     kept_as_they_are,
@@ -26,9 +24,9 @@ from ._changes import (
     skipping,
     standardised,
     target_oddity,
-    unclipped,
     without_dropout,
 )
+from ._uncut import attached_step, cuts, unclipped
 
 BETTER = 0.6  # a change must leave less than this of what the unchanged run leaves
 GAIN = 0.15  # and this share of the way less

@@ -307,13 +307,16 @@ def aside(exam) -> None:
     ]
     exam.measured |= {"left_of_seen": ways[0], "left_of_unseen": ways[1]}
     exam.measured["unseen_beyond_chance"] = gained
-    whole = sum(map(examples, batches))
-    if not exam.bounded or ways[0] > 0.85 or ways[1] < 0.9 or ways[1] - ways[0] < 0.15:
-        return
-    gained = max(gained, neighbours(exam))
+    if exam.bounded and ways[0] <= 0.85 and ways[1] >= 0.9 and ways[1] - ways[0] >= 0.15:
+        nothing_gained(exam, ways, max(gained, neighbours(exam)))
+
+
+def nothing_gained(exam, ways: list[float], gained: float) -> None:
+    """A finding where one half of the batches is learnt, and nothing of it holds in the other."""
+    whole = sum(map(examples, exam.run.batches))
     if gained > CHANCE or (whole < 128 and exam.run.note):
         return
-    if few_of_the_rare(exam, unseen_all):
+    if few_of_the_rare(exam, exam.run.batches[1::2]):
         exam.untested.append("whether unseen batches gain anything (too few of the rare classes)")
         return
     if rarely_met(exam):

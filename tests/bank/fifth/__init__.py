@@ -1,5 +1,0 @@
-"""The fifth bank: to be looked at once."""
-
-from ..registry import Bank
-
-BANK = Bank()
