@@ -33,6 +33,7 @@ from course_utils._workers import Outcome, ignore_interrupts, outcomes
 KEPT_NAMES = ("run", "seed", "stored")  # of what `sweep` adds to its settings
 # `isolated` seeds generators that the threads of a process share: its runs take turns. A sweep
 # inside a run is in the same thread, and has the turn already.
+APART = 1.0  # difference, of losses or shares, from which two runs do not follow each other
 ONE_AT_A_TIME = threading.RLock()
 _torches_named: set[str] = set()  # versions of torch that the reader has been told of
 
@@ -234,9 +235,11 @@ def _agreement(sweeps: Sequence[xr.Dataset]) -> list[str]:
     if difference == 0:
         text.append("What was trained here equals the stored runs, bit for bit.")
     elif not math.isnan(difference):
+        follows = f"follows the stored runs to within {difference:.1g}"
+        parts = "parts with some stored runs, as unstable ones magnify the last digit"
         text.append(
-            f"What was trained here follows the stored runs to within {difference:.1g}: another "
-            f"processor or version rounds differently. The claims allow for it."
+            f"What was trained here {follows if difference < APART else parts}: another processor "
+            f"or version rounds differently. The claims allow for it."
         )
     for then in {runs.attrs.get("torch", "") for runs in sweeps} - {"", *_torches_named}:
         _torches_named.add(then)

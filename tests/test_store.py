@@ -190,6 +190,8 @@ def test_the_grid_behind_a_lab(folder, monkeypatch):
 def test_a_run_that_is_nan_on_one_side_only_differs_from_the_stored_one(everything):
     change_stored(lambda value: value + 1e-3)
     assert "to within 0.001" in describe(toy())
+    change_stored(lambda value: value + 500)
+    assert "parts with some stored runs" in describe(toy())
     stored = change_stored(lambda value: value.where((value["width"] > 2) | (value["seed"] > 0)))
     assert toy().attrs["difference"] == np.inf
     assert stored_grid(experiment, GRID, "toy", seed=3)["value"][1] == stored["value"][1, 3]
