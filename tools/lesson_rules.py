@@ -37,10 +37,10 @@ MORE = {
         "words": 2850,
         "claims": 17,
     },
-    # Six runs are six experiments, in full, and each has its repair.
+    # Six runs are six experiments, in full, each has its repair, and a lab tries all advice on all.
     "06_your_own_run": {
-        "lines of code": 415,
-        "open lines of code": 200,
+        "lines of code": 420,
+        "open lines of code": 201,
         "open lines before the first live figure": 46,
     },
     # One experiment serves thirteen treatments and four disturbances, there are two labs, and
