@@ -209,7 +209,7 @@ def move_every_control(page, patience: float = 30.0) -> list[float]:
     for choice in lab.locator(".widget-toggle-buttons").all():
         buttons = choice.locator("button").all()
         moves += [(button, "Space") for button in (buttons[-1], buttons[0]) if len(buttons) > 1]
-    assert sliders
+    assert moves
     for control, key in moves:
         before = settled(image)
         press(control, key)
